@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS track_migration_direction;
+DROP TABLE IF EXISTS track_migrations;

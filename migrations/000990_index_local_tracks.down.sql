@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS tracks_storage_backend_local_idx;

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS tracks_file_path_idx;

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS tracks_deleted_at_idx;

@@ -1,0 +1,19 @@
+package track
+
+import "errors"
+
+// The errors that stores answer with; they wrap them with the operation and the key.
+var (
+	ErrNotFound     = errors.New("not found")
+	ErrExists       = errors.New("already exists")                      // the key or path is taken: it is written once
+	ErrMismatch     = errors.New("bytes differ from what was declared") // size or checksum, refused by the store
+	ErrInvalidParts = errors.New("the list of parts does not fit what was uploaded")
+	ErrThrottled    = errors.New("told to slow down") // retryable; do less at once
+	ErrUnavailable  = errors.New("out of reach")      // retryable; the call may or may not have taken effect
+	ErrForbidden    = errors.New("access denied")     // credentials or policy; not retryable
+)
+
+// IsRetryable reports whether the same call may succeed later.
+func IsRetryable(err error) bool {
+	return errors.Is(err, ErrThrottled) || errors.Is(err, ErrUnavailable)
+}

@@ -1,0 +1,86 @@
+package track
+
+import (
+	"time"
+)
+
+// The storage backends, as tracks.storage_backend has them.
+const (
+	Local = "local"
+	S3    = "s3"
+)
+
+// Object is what a backend knows of stored bytes.
+type Object struct {
+	Key         string
+	VersionID   string // empty where the bucket is not versioned, and on disk
+	Size        int64  // bytes
+	ContentType string
+	ModTime     time.Time
+	Checksums   []Checksum // of the whole object; may be empty
+}
+
+// Checksum returns the object's sum by algorithm, where the backend knows it.
+func (o Object) Checksum(a Algorithm) (Checksum, bool) {
+	for _, c := range o.Checksums {
+		if c.Algorithm == a {
+			return c, true
+		}
+	}
+	return Checksum{}, false
+}
+
+// PutSpec is what a signed upload binds. Size is exact; 0 < Size.
+type PutSpec struct {
+	Key         string
+	Size        int64 // bytes
+	MaxSize     int64 // bytes; where Size is 0 (a form of unknown length), 1 to MaxSize is let through
+	ContentType string
+	Checksum    *Checksum // nil: not declared
+	TTL         time.Duration
+}
+
+// SignedPut is a URL for one PUT, and the headers to send with it, verbatim.
+type SignedPut struct {
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers"`
+}
+
+// SignedPost is the target of one multipart/form-data POST, and the fields to send
+// before the file, verbatim.
+type SignedPost struct {
+	URL    string            `json:"url"`
+	Fields map[string]string `json:"fields"`
+}
+
+// GetSpec is what a signed download binds.
+type GetSpec struct {
+	Key         string
+	VersionID   string // empty: the current version
+	ContentType string // sent as Content-Type
+	Disposition string // sent as Content-Disposition; empty: none
+	TTL         time.Duration
+}
+
+// Part is a part of a multipart upload that a backend has in full.
+type Part struct {
+	Number int32  `json:"part_number"` // from 1 to 10,000
+	ETag   string `json:"etag"`        // without quotes
+	Size   int64  `json:"size"`        // bytes
+}
+
+// Multipart is a multipart upload that was begun and neither completed nor aborted.
+type Multipart struct {
+	Key     string
+	ID      string
+	Started time.Time
+}
+
+// Limits that S3 sets for multipart uploads.
+const (
+	MinPartSize  = 5 << 20 // bytes; the last part may be smaller
+	MaxPartSize  = 5 << 30 // bytes
+	MaxParts     = 10_000
+	MaxPutSize   = 5 << 30 // bytes, of one PUT or POST
+	MaxObjectLen = 5 << 40 // bytes
+)

@@ -1,0 +1,57 @@
+package track
+
+import "time"
+
+// UploadState is where an upload stands. Pending is the only state that changes.
+type UploadState string
+
+// The states of an upload.
+const (
+	UploadPending UploadState = "pending"
+	UploadStored  UploadState = "stored"  // checked, and the track was made to point at it
+	UploadFailed  UploadState = "failed"  // the bytes are not what the ticket says; see Reason
+	UploadExpired UploadState = "expired" // nothing came in time
+	UploadAborted UploadState = "aborted" // the client gave it up
+)
+
+// Reason says why an upload failed.
+type Reason string
+
+// The reasons of a failed upload.
+const (
+	SizeMismatch     Reason = "size_mismatch"
+	ChecksumMismatch Reason = "checksum_mismatch"
+	NotAudio         Reason = "not_audio"
+)
+
+// Method is how a client sends an upload's bytes.
+type Method string
+
+// The methods of sending.
+const (
+	MethodPut       Method = "put"
+	MethodPost      Method = "post"
+	MethodMultipart Method = "multipart"
+)
+
+// Upload is a row of track_uploads: a ticket for sending one new file of one track.
+type Upload struct {
+	ID          ID
+	Seq         int64 // order of opening; of two files of one track the later ticket's is the newer
+	TrackID     ID
+	UserID      ID
+	State       UploadState
+	Reason      Reason // set where State is UploadFailed
+	Method      Method
+	Backend     string // Local or S3: where the bytes go
+	Key         string // the object's key, or the path under the root on disk
+	MultipartID string // the backend's id of a multipart upload, once it is begun
+	PartSize    int64  // bytes; of a multipart
+	Size        int64  // bytes, as declared; 0: not declared, MaxSize binds
+	MaxSize     int64  // bytes
+	Format      Format
+	ContentType string    // canonical
+	Checksum    *Checksum // nil: not declared
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+}
