@@ -1,0 +1,145 @@
+package locals3
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// guard is a reverse proxy that hands a request on only when its whole body has arrived.
+//
+// versitygw takes a body that is cut off for a whole one: a cut PUT becomes a short object, a cut part is listed with
+// the size it should have had, filled up with zeros. S3 drops both. So the guard reads a body to its end before it
+// starts the request upstream, and never breaks off a request that it has started, also when its client is gone.
+// Requests are handed on byte for byte, so that signatures stay valid.
+type guard struct {
+	proxy *httputil.ReverseProxy
+	spool string // folder for bodies that are too large for memory
+}
+
+// memoryLimit is the size up to which a body is held in memory, in bytes.
+const memoryLimit = 1 << 20
+
+func newGuard(upstream, spool string, logTo io.Writer) *guard {
+	transport := &http.Transport{
+		MaxIdleConnsPerHost: 256,
+		DisableCompression:  true, // or it would ask for gzip on its own
+	}
+	return &guard{
+		spool: spool,
+		proxy: &httputil.ReverseProxy{
+			Transport: transport,
+			ErrorLog:  log.New(logTo, "s3 guard: ", 0),
+			Rewrite: func(r *httputil.ProxyRequest) {
+				path, query, _ := strings.Cut(r.In.RequestURI, "?")
+				r.Out.URL = &url.URL{Scheme: "http", Host: upstream, Opaque: path, RawQuery: query}
+				r.Out.Host = r.In.Host // it is signed
+				for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+					if v, ok := r.In.Header[name]; ok {
+						r.Out.Header[name] = v
+					}
+				}
+			},
+		},
+	}
+}
+
+func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 {
+		g.proxy.ServeHTTP(w, r)
+		return
+	}
+	body, err := g.receive(r)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	defer body.close()
+
+	// A client that goes away from here on must not cut off the request upstream. (Without cancel, as the proxy asks
+	// the connection itself where a context cannot end.)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer cancel()
+	r = r.WithContext(ctx)
+	r.Body = io.NopCloser(body)
+	// Should this process be killed in the middle, the digest tells versitygw that something is missing. A chunked
+	// encoding of AWS's own has a last chunk that does.
+	if r.Method == http.MethodPut && r.Header.Get("Content-Md5") == "" &&
+		!strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-") {
+		r.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(body.md5))
+	}
+	g.proxy.ServeHTTP(w, r)
+}
+
+// spooled is a body that has arrived whole.
+type spooled struct {
+	io.Reader
+	file *os.File // nil: in memory
+	md5  []byte
+}
+
+func (s *spooled) close() {
+	if s.file != nil {
+		_ = s.file.Close() // it has no name any more, and nothing that is needed
+	}
+}
+
+// receive reads the body of r to its end.
+func (g *guard) receive(r *http.Request) (*spooled, error) {
+	digest := md5.New()
+	body := io.TeeReader(r.Body, digest)
+	start := new(bytes.Buffer)
+	if n := r.ContentLength; n > 0 && n <= memoryLimit {
+		start.Grow(int(n) + bytes.MinRead)
+	}
+	// One byte more than the limit tells a larger body from one that just fits.
+	n, err := io.Copy(start, io.LimitReader(body, memoryLimit+1))
+	if err != nil {
+		return nil, err
+	}
+	if n <= memoryLimit {
+		return &spooled{start, nil, digest.Sum(nil)}, nil
+	}
+
+	file, err := os.CreateTemp(g.spool, "body-")
+	if err != nil {
+		return nil, err
+	}
+	// Without a name it is gone with its last use, also after a crash.
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	if _, err := io.Copy(file, io.MultiReader(start, body)); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &spooled{file, file, digest.Sum(nil)}, nil
+}
+
+// refuse answers a request whose body did not arrive, as S3 would, and ends its connection.
+func refuse(w http.ResponseWriter, err error) {
+	status, code := http.StatusBadRequest, "IncompleteBody"
+	if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
+		status, code = http.StatusInternalServerError, "InternalError" // ours: the spool cannot be written
+	}
+	w.Header().Set("Connection", "close")
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "%s<Error><Code>%s</Code><Message>", xml.Header, code)
+	_ = xml.EscapeText(w, []byte(err.Error())) // fails only with the connection
+	fmt.Fprint(w, "</Message></Error>")
+}
