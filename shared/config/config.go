@@ -1,0 +1,154 @@
+// Package config reads trackstore's environment variables. Each variable is declared
+// once, in [Variables]; loading, validation, docs/ENV_VARIABLES.md, .env.template and the
+// check of template.yaml all follow that declaration (package drift compares them).
+//
+// A program asks for the struct that holds what it uses, and nothing else is read:
+//
+//	cfg, err := config.Load[config.PresignUpload](os.Getenv)
+package config
+
+import (
+	"io"
+	"log/slog"
+)
+
+// Environment is where a program runs. Production is strict: faults that elsewhere
+// become warnings stop a program there.
+type Environment string
+
+// The environments. Test is treated as development.
+const (
+	Development Environment = "development"
+	Staging     Environment = "staging"
+	Production  Environment = "production"
+	Test        Environment = "test"
+)
+
+// Base is what every program has.
+type Base struct {
+	Env      Environment
+	LogLevel slog.Level
+	Warnings []Problem // what production would have refused
+}
+
+// Logger returns the program's logger, which writes a JSON object a line to w, and
+// begins by logging the configuration's warnings to it.
+func (b Base) Logger(w io.Writer) *slog.Logger {
+	logger := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: b.LogLevel}))
+	for _, p := range b.Warnings {
+		logger.Warn("configuration", "problem", p)
+	}
+	return logger
+}
+
+// PresignUpload configures the HTTP API.
+type PresignUpload struct {
+	Base
+	Database   Database
+	Storage    Storage
+	DiskServer DiskServer
+	Auth       Auth
+	Uploads    Uploads
+}
+
+func (c *PresignUpload) load(l *loader) {
+	c.Base = l.base()
+	c.Database = l.database()
+	c.Storage = l.storage()
+	c.DiskServer = l.diskServer(c.Storage)
+	c.Auth = l.auth()
+	c.Uploads = l.uploads()
+}
+
+// ObjectCreated configures the consumer of storage events.
+type ObjectCreated struct {
+	Base
+	Database Database
+	Storage  Storage
+}
+
+func (c *ObjectCreated) load(l *loader) {
+	c.Base = l.base()
+	c.Database = l.database()
+	c.Storage = l.storage()
+}
+
+// MigrateBatch configures the function that moves tracks. S3 is always on.
+type MigrateBatch struct {
+	Base
+	Database  Database
+	Storage   Storage
+	Migration Migration
+}
+
+func (c *MigrateBatch) load(l *loader) {
+	c.Base = l.base()
+	c.Database = l.database()
+	c.Storage = l.storage()
+	c.Migration = l.migration()
+	l.needS3(c.Storage.S3, "migrate-batch moves tracks to it and from it")
+}
+
+// SweepUploads configures the clean-up of what is overdue.
+type SweepUploads struct {
+	Base
+	Database  Database
+	Storage   Storage
+	Migration Migration
+	Retention Retention
+}
+
+func (c *SweepUploads) load(l *loader) {
+	c.Base = l.base()
+	c.Database = l.database()
+	c.Storage = l.storage()
+	c.Migration = l.migration()
+	c.Retention = l.retention(c.Migration)
+}
+
+// MigrateSchema configures the function that brings the database schema up.
+type MigrateSchema struct {
+	Base
+	Database Database
+}
+
+func (c *MigrateSchema) load(l *loader) {
+	c.Base = l.base()
+	c.Database = l.database()
+}
+
+// Command configures the operator's commands on tracks (trackstore migrate-storage):
+// database and storage, no tokens. S3 may be off; see [Storage.RequireS3].
+type Command struct {
+	Base
+	Database  Database
+	Storage   Storage
+	Migration Migration
+	Retention Retention
+}
+
+func (c *Command) load(l *loader) {
+	c.Base = l.base()
+	c.Database = l.database()
+	c.Storage = l.storage()
+	c.Migration = l.migration()
+	c.Retention = l.retention(c.Migration)
+}
+
+// base reads what every program has (rules 1 and 10), and with it how strict the rest is:
+// lenient only where the environment is known to be.
+func (l *loader) base() Base {
+	b := Base{
+		Env:      Environment(get[string](l, "APP_ENV")),
+		LogLevel: get[slog.Level](l, "LOG_LEVEL"),
+	}
+	switch b.Env {
+	case Development, Staging, Test:
+	case Production:
+		l.strict = true
+	default:
+		l.strict = true
+		l.fail("APP_ENV", "is none of development, staging, production and test", "the usual one on a laptop is development")
+	}
+	return b
+}

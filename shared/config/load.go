@@ -1,0 +1,144 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+)
+
+// Load reads and validates what the program T uses, through getenv (os.Getenv in mains).
+// An empty variable counts as unset. The error is an *Error with every problem at once;
+// faults that only production refuses are in Base.Warnings elsewhere.
+func Load[T any, P interface {
+	*T
+	load(*loader)
+}](getenv func(string) string) (T, error) {
+	var cfg T
+	l := &loader{getenv: getenv}
+	P(&cfg).load(l)
+	if len(l.problems) > 0 {
+		return cfg, &Error{l.problems}
+	}
+	if b, ok := any(&cfg).(interface{ warn([]Problem) }); ok {
+		b.warn(l.warnings)
+	}
+	return cfg, nil
+}
+
+func (b *Base) warn(ps []Problem) { b.Warnings = ps }
+
+// Program is something that reads variables, and their names in the order of reading.
+type Program struct {
+	Name      string
+	Variables []string
+}
+
+// Programs lists what each program reads. The lists are not kept by hand: every program's
+// struct is loaded once from an empty environment, and what it asks for is noted.
+func Programs() []Program {
+	return []Program{
+		{"presign-upload", reads[PresignUpload]()},
+		{"object-created", reads[ObjectCreated]()},
+		{"migrate-batch", reads[MigrateBatch]()},
+		{"sweep-uploads", reads[SweepUploads]()},
+		{"migrate-schema", reads[MigrateSchema]()},
+		{"trackstore migrate-storage", reads[Command]()},
+		{"trackstore dev", reads[Dev]()},
+		{"trackstore upload", reads[Client]()},
+	}
+}
+
+func reads[T any, P interface {
+	*T
+	load(*loader)
+}]() []string {
+	var names []string
+	_, _ = Load[T, P](func(name string) string { // its problems do not matter here
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		return ""
+	})
+	return names
+}
+
+// loader reads variables and collects what is wrong with them.
+type loader struct {
+	getenv   func(string) string
+	strict   bool // whether faults that warn elsewhere are problems; see base
+	problems []Problem
+	warnings []Problem
+}
+
+// get reads one variable. Where its value cannot be read, that is a problem, and get
+// goes on with the default, so that one fault is not reported as several.
+func get[T any](l *loader, name string) T {
+	v := variable(name)
+	var none T
+	for _, text := range []string{l.getenv(name), v.Default} {
+		if text == "" {
+			continue
+		}
+		value, err := v.Type.parse(text)
+		if err != nil {
+			l.fail(name, err.Error(), "write it like "+v.example())
+			continue
+		}
+		return value.(T)
+	}
+	return none
+}
+
+// fail reports a fault that no environment tolerates.
+func (l *loader) fail(name, detail, hint string) {
+	l.problems = append(l.problems, l.problem(name, detail, hint))
+}
+
+// distrust reports a fault that production refuses and other environments warn about.
+func (l *loader) distrust(name, detail, hint string) {
+	if l.strict {
+		l.fail(name, detail, hint)
+		return
+	}
+	l.warn(name, detail, hint)
+}
+
+// warn reports what is suspicious everywhere and refused nowhere.
+func (l *loader) warn(name, detail, hint string) {
+	l.warnings = append(l.warnings, l.problem(name, detail, hint))
+}
+
+func (l *loader) problem(name, detail, hint string) Problem {
+	v := variable(name)
+	return Problem{Variable: name, Value: v.shown(l.getenv(name)), Rule: v.Rule, Detail: detail, Hint: hint}
+}
+
+// shown is what an error may show of a value: nothing of a secret, no password of a URL,
+// and not all of a long one.
+func (v Variable) shown(value string) string {
+	if v.Type.secret {
+		return ""
+	}
+	if v.Type.name == link.name {
+		u, err := url.Parse(value)
+		if err != nil {
+			return ""
+		}
+		value = u.Redacted()
+	}
+	const most = 100
+	if len(value) > most {
+		return value[:most] + "…"
+	}
+	return value
+}
+
+// variable finds a declaration.
+func variable(name string) Variable {
+	for _, v := range variables {
+		if v.Name == name {
+			return v
+		}
+	}
+	panic(fmt.Sprintf("config: %s is not declared in variables", name))
+}

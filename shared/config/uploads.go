@@ -1,0 +1,72 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"time"
+)
+
+// Uploads holds the limits of uploads, and who may call from a browser.
+type Uploads struct {
+	MaxBytes       int64 // the largest file
+	SingleMaxBytes int64 // the largest file sent in one request by default; at most MaxBytes
+	URLTTL         time.Duration
+	TTL            time.Duration // of multipart uploads and companion sessions
+	MaxPending     int           // a user's open uploads
+	AllowedOrigins []string      // of CORS; "*" is every origin
+}
+
+// What S3 can take.
+const (
+	maxObject = 5 << 40            // bytes; what every S3-compatible server takes
+	maxPut    = 5 << 30            // bytes in one request
+	maxURLTTL = 7 * 24 * time.Hour // of a SigV4 signature
+)
+
+// uploads reads and checks by rules 7, 8 and 10.
+func (l *loader) uploads() Uploads {
+	u := Uploads{
+		MaxBytes:       get[int64](l, "UPLOAD_MAX_BYTES"),
+		SingleMaxBytes: get[int64](l, "UPLOAD_SINGLE_MAX_BYTES"),
+		URLTTL:         get[time.Duration](l, "UPLOAD_URL_TTL"),
+		TTL:            l.uploadTTL(),
+		MaxPending:     get[int](l, "UPLOAD_MAX_PENDING"),
+		AllowedOrigins: get[[]string](l, "CORS_ALLOWED_ORIGINS"),
+	}
+	if u.MaxBytes > maxObject {
+		l.fail("UPLOAD_MAX_BYTES", "is more than 5 TiB", "S3 takes no larger object")
+	}
+	if u.SingleMaxBytes > maxPut {
+		l.fail("UPLOAD_SINGLE_MAX_BYTES", "is more than 5 GiB", "S3 takes no more in one request")
+	}
+	u.SingleMaxBytes = min(u.SingleMaxBytes, u.MaxBytes)
+	if u.URLTTL < time.Second || u.URLTTL > maxURLTTL {
+		l.fail("UPLOAD_URL_TTL", "is not between 1s and 168h", "S3 signs nothing longer")
+	}
+	if u.TTL < u.URLTTL {
+		l.distrust("UPLOAD_TTL", "is shorter than UPLOAD_URL_TTL", "URLs would outlive their upload")
+	}
+	for _, o := range u.AllowedOrigins {
+		if !isOrigin(o) {
+			l.fail("CORS_ALLOWED_ORIGINS", fmt.Sprintf("holds %q, which is no origin", o), "write origins like https://app.example.com, without a path")
+		}
+	}
+	return u
+}
+
+// uploadTTL is asked for by more than one part.
+func (l *loader) uploadTTL() time.Duration {
+	ttl := get[time.Duration](l, "UPLOAD_TTL")
+	if ttl < time.Second {
+		l.fail("UPLOAD_TTL", "is less than 1s", "the usual one is 24h")
+	}
+	return ttl
+}
+
+func isOrigin(s string) bool {
+	if s == "*" {
+		return true
+	}
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && s == u.Scheme+"://"+u.Host
+}
