@@ -1,0 +1,53 @@
+# trackstore. `make` lists what there is to do.
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint bench e2e sam-local
+.DELETE_ON_ERROR:
+
+# Functions run on arm64 unless told otherwise: make build GOARCH=amd64
+FUNCTION_ARCH ?= arm64
+# Narrow a run down: make test PACKAGES=./shared/upload/... FLAGS='-run TestPut'
+PACKAGES ?= ./...
+FLAGS    ?=
+
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# `go run` would not pass a signal on to what it runs; exec leaves the program alone with it.
+run: ## Start the whole local stack (PORT, TRACK_STORAGE_BACKEND=local and so on from the environment)
+	@go build -o bin/trackstore ./cmd/trackstore
+	@exec bin/trackstore dev
+
+build: ## Build the command and the functions (bin/trackstore, bin/functions/*/bootstrap)
+	go build -trimpath -o bin/trackstore ./cmd/trackstore
+	@set -e; for main in functions/*/main.go; do \
+		name=$$(basename $$(dirname $$main)); \
+		echo "building $$name for linux/$(FUNCTION_ARCH)"; \
+		GOOS=linux GOARCH=$(FUNCTION_ARCH) CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc \
+			-ldflags='-s -w' -o bin/functions/$$name/bootstrap ./functions/$$name; \
+	done
+
+test: bin/gotestsum ## Run every test with the race detector, against a real Postgres and a real S3 server
+	@bin/gotestsum --format=pkgname --format-hide-empty-pkg -- -race $(FLAGS) $(PACKAGES)
+
+lint: bin/golangci-lint bin/govulncheck ## Check style, import walls, formatting, and known vulnerabilities
+	@bin/golangci-lint run
+	@bin/golangci-lint fmt --diff
+	@./tools/vulncheck
+
+bench: ## Run the benchmarks, which print ratios against a peer in the same run
+	@go test -run='^$$' -bench=. -benchmem $(FLAGS) $(PACKAGES)
+
+e2e: ## Drive the console page and Uppy in a headless browser
+	@$(MAKE) --no-print-directory -C e2e
+
+sam-local: ## Invoke the functions in their real runtime against the running local stack
+	@./tools/sam-local
+
+# Tools are built from the versions that tools/go.mod pins.
+bin/gotestsum: PACKAGE = gotest.tools/gotestsum
+bin/golangci-lint: PACKAGE = github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+bin/govulncheck: PACKAGE = golang.org/x/vuln/cmd/govulncheck
+bin/gotestsum bin/golangci-lint bin/govulncheck: tools/go.mod tools/go.sum
+	@echo 'building $(@F) (once; the first time it may take minutes)'
+	@go build -C tools -o ../$@ $(PACKAGE)
