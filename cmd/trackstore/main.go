@@ -1,0 +1,76 @@
+// Command trackstore is the operator's and the developer's side of trackstore: it runs the
+// local stack, brings the database schema up, checks the configuration, and moves tracks
+// between disk and S3.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal asks a command to end in good order, the second one ends it at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// commands is the command line. A command's Run gets a context that a signal ends, and the console.
+type commands struct {
+	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
+
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// console is what a command reads its configuration from, and writes to.
+type console struct {
+	getenv         func(string) string
+	stdout, stderr io.Writer
+}
+
+// run runs the command that args name and returns the exit code of the process: 0, the code
+// of an [exitCode], or 1 for every other error.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	const running = -1
+	exited := running
+	parser, err := kong.New(&commands{},
+		kong.Name("trackstore"),
+		kong.Description("Takes a music platform's audio off one server's disk and onto S3."),
+		kong.Writers(stdout, stderr),
+		kong.Vars{"version": version()},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(&console{getenv, stdout, stderr}),
+		kong.Exit(func(code int) { exited = code }), // --help and --version print and exit
+	)
+	if err != nil {
+		return report(stderr, err)
+	}
+	parsed, err := parser.Parse(args)
+	if exited != running {
+		return exited
+	}
+	if err != nil {
+		return report(stderr, withHint(err, usageHint(err)))
+	}
+	return report(stderr, parsed.Run())
+}
+
+// usageHint names the help page of the command that args got as far as.
+func usageHint(err error) string {
+	path := "trackstore"
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil {
+		if selected := parse.Context.Selected(); selected != nil {
+			path = selected.FullPath()
+		}
+	}
+	return fmt.Sprintf("see %s --help", path)
+}
