@@ -9,57 +9,66 @@ import (
 // Load reads and validates what the program T uses, through getenv (os.Getenv in mains).
 // An empty variable counts as unset. The error is an *Error with every problem at once;
 // faults that only production refuses are in Base.Warnings elsewhere.
-func Load[T any, P interface {
+func Load[T any, P loadable[T]](getenv func(string) string) (T, error) {
+	cfg, warnings, err := load[T, P](getenv)
+	if b, ok := any(&cfg).(interface{ warn([]Problem) }); ok {
+		b.warn(warnings)
+	}
+	return cfg, err
+}
+
+// loadable is a pointer to a program's struct.
+type loadable[T any] interface {
 	*T
 	load(*loader)
-}](getenv func(string) string) (T, error) {
-	var cfg T
+}
+
+func load[T any, P loadable[T]](getenv func(string) string) (cfg T, warnings []Problem, err error) {
 	l := &loader{getenv: getenv}
 	P(&cfg).load(l)
 	if len(l.problems) > 0 {
-		return cfg, &Error{l.problems}
+		err = &Error{l.problems}
 	}
-	if b, ok := any(&cfg).(interface{ warn([]Problem) }); ok {
-		b.warn(l.warnings)
-	}
-	return cfg, nil
+	return cfg, l.warnings, err
 }
 
 func (b *Base) warn(ps []Problem) { b.Warnings = ps }
 
-// Program is something that reads variables, and their names in the order of reading.
+// Program is something that reads variables.
 type Program struct {
 	Name      string
-	Variables []string
+	Variables []string // their names, in the order of reading
+	// Check validates the environment for this program; the error is that of Load.
+	Check func(getenv func(string) string) (warnings []Problem, err error)
 }
 
 // Programs lists what each program reads. The lists are not kept by hand: every program's
 // struct is loaded once from an empty environment, and what it asks for is noted.
 func Programs() []Program {
 	return []Program{
-		{"presign-upload", reads[PresignUpload]()},
-		{"object-created", reads[ObjectCreated]()},
-		{"migrate-batch", reads[MigrateBatch]()},
-		{"sweep-uploads", reads[SweepUploads]()},
-		{"migrate-schema", reads[MigrateSchema]()},
-		{"trackstore migrate-storage", reads[Command]()},
-		{"trackstore dev", reads[Dev]()},
-		{"trackstore upload", reads[Client]()},
+		program[PresignUpload]("presign-upload"),
+		program[ObjectCreated]("object-created"),
+		program[MigrateBatch]("migrate-batch"),
+		program[SweepUploads]("sweep-uploads"),
+		program[MigrateSchema]("migrate-schema"),
+		program[Command]("trackstore migrate-storage"),
+		program[Dev]("trackstore dev"),
+		program[Client]("trackstore upload"),
 	}
 }
 
-func reads[T any, P interface {
-	*T
-	load(*loader)
-}]() []string {
-	var names []string
-	_, _ = Load[T, P](func(name string) string { // its problems do not matter here
-		if !slices.Contains(names, name) {
-			names = append(names, name)
+func program[T any, P loadable[T]](name string) Program {
+	p := Program{Name: name, Check: func(getenv func(string) string) ([]Problem, error) {
+		_, warnings, err := load[T, P](getenv)
+		return warnings, err
+	}}
+	_, _ = p.Check(func(name string) string { // its problems do not matter here
+		if !slices.Contains(p.Variables, name) {
+			p.Variables = append(p.Variables, name)
 		}
 		return ""
 	})
-	return names
+	return p
 }
 
 // loader reads variables and collects what is wrong with them.

@@ -86,14 +86,14 @@ var variables = []Variable{
 	{"MIGRATE_LEASE", 13, 9, duration, "2m", "",
 		"How long a worker of the migration holds a track without a heartbeat."},
 
-	{"TRACKSTORE_DEV_DIR", 20, 12, text, ".local", "",
+	{"TRACKSTORE_DEV_DIR", 20, 10, text, ".local", "",
 		"Where the local stack keeps its state."},
-	{"PORT", 20, 12, count, "8080", "",
+	{"PORT", 20, 10, count, "8080", "",
 		"The port of the local stack on 127.0.0.1."},
 
-	{"TRACKSTORE_URL", 21, 12, link, "http://127.0.0.1:8080", "",
+	{"TRACKSTORE_URL", 21, 10, link, "http://127.0.0.1:8080", "",
 		"The API that `trackstore upload` sends to."},
-	{"TRACKSTORE_TOKEN", 21, 12, secret, "", "a JWT of the user who uploads",
+	{"TRACKSTORE_TOKEN", 21, 10, secret, "", "a JWT of the user who uploads",
 		"The bearer token of `trackstore upload`."},
 }
 
@@ -115,8 +115,8 @@ var rules = []string{
 	"Durations are written as `90s`, `15m` or `24h`. `UPLOAD_URL_TTL` is from 1s to 168h (S3 signs nothing longer), `UPLOAD_TTL` at least 1s. " +
 		"**In production** `UPLOAD_TTL` is no shorter than `UPLOAD_URL_TTL`.",
 	"`MIGRATE_LEASE` is at least 1s. **In production** `STORAGE_GRACE` is no shorter than `UPLOAD_TTL` and `MIGRATE_LEASE`.",
-	"`CORS_ALLOWED_ORIGINS` holds origins (`https://host` or `https://host:port`, no path) or `*`. `LOG_LEVEL` is `debug`, `info`, `warn` or `error`.",
+	"`CORS_ALLOWED_ORIGINS` holds origins (`https://host` or `https://host:port`, no path) or `*`. `LOG_LEVEL` is `debug`, `info`, `warn` or `error`. " +
+		"`PORT` is from 1 to 65535, `TRACKSTORE_URL` an absolute http or https URL, and `TRACKSTORE_TOKEN` set where a client needs it.",
 	"**In production** `TRACK_STORAGE_BACKEND` is exactly `local` or `s3`, and `s3` needs `AWS_S3_ENABLED=true`: the program never starts " +
 		"with the flag on and no S3 behind it. In development and staging the same faults warn and fall back to `local`.",
-	"`PORT` is from 1 to 65535; `TRACKSTORE_URL` is an absolute http or https URL, and `TRACKSTORE_TOKEN` is set where a client needs it.",
 }
