@@ -11,6 +11,9 @@ var (
 	ErrThrottled    = errors.New("told to slow down") // retryable; do less at once
 	ErrUnavailable  = errors.New("out of reach")      // retryable; the call may or may not have taken effect
 	ErrForbidden    = errors.New("access denied")     // credentials or policy; not retryable
+
+	ErrTooManyPending      = errors.New("too many open uploads") // of one user
+	ErrIdempotencyConflict = errors.New("the idempotency key was used for another request")
 )
 
 // IsRetryable reports whether the same call may succeed later.

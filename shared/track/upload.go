@@ -55,3 +55,15 @@ type Upload struct {
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
 }
+
+// Ticket is what is asked of the database when an upload is opened: the upload, whose
+// State, Seq and times the database sets, and the rules that it must hold to.
+type Ticket struct {
+	Upload
+	Title      string        // of a new track; empty: TrackID is a track that is there, and the owner's
+	Life       time.Duration // from now to ExpiresAt
+	MaxPending int           // of the user's open uploads, this one counted
+
+	IdempotencyKey string // empty: none
+	RequestHash    []byte // tells whether a request with the same key is the same request
+}
