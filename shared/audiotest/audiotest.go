@@ -4,11 +4,7 @@
 // WAV, AIFF and FLAC hold a chord. The compressed types hold silence.
 package audiotest
 
-import (
-	"math"
-	"math/cmplx"
-	"math/rand/v2"
-)
+import "math/rand/v2"
 
 // sampleRate is that of every file, in samples a second; all are mono, 16 bits where that applies.
 const sampleRate = 44100
@@ -35,18 +31,30 @@ func All(seconds int, seed int64) []File {
 
 func newRand(seed int64) *rand.Rand { return rand.New(rand.NewPCG(uint64(seed), 0)) }
 
-// chord is a fifth on a base tone that the seed chooses, under a little noise.
+// chord is a fifth on a base tone that the seed chooses, under a little noise. Whole numbers alone, so that every
+// machine makes the same.
 func chord(seconds int, seed int64) []int16 {
 	random := newRand(seed)
-	tone := 110 * math.Pow(2, float64(random.IntN(25))/12) // two octaves of semitones from A2, in Hz
-	turn := func(hertz float64) complex128 { return cmplx.Rect(1, 2*math.Pi*hertz/sampleRate) }
-	root, fifth := complex(8000, 0), complex(5000, 0)
-	rootTurn, fifthTurn := turn(tone), turn(tone*3/2)
+	hertz := 110 + uint64(random.IntN(330))
+	// A wave's phase runs through the whole range of uint32.
+	var root, fifth uint32
+	step := uint32(hertz << 32 / sampleRate)
 
 	samples := make([]int16, seconds*sampleRate)
 	for i := range samples {
-		samples[i] = int16(imag(root)+imag(fifth)) + int16(random.Uint32()&0xff)
-		root, fifth = root*rootTurn, fifth*fifthTurn
+		samples[i] = triangle(root)/4 + triangle(fifth)/8 + int16(random.Uint32()&0xff)
+		root += step
+		fifth += step / 2 * 3
 	}
 	return samples
+}
+
+// triangle is a triangle wave's value at a phase, over the whole range of int16.
+func triangle(phase uint32) int16 {
+	const quarter, half = 1 << 14, 1 << 15
+	p := int32(phase>>16) - half
+	if p < 0 {
+		p = -p
+	}
+	return int16(max(min(2*(p-quarter), half-1), -half))
 }

@@ -15,9 +15,9 @@ import (
 // verified has the digests of the files of two seconds and seed 7, which ffmpeg (decoding without a warning), flac -t,
 // ogginfo and opusinfo found valid. Whoever changes what is made has to have it judged by them again.
 var verified = map[string]string{
-	"wav":  "f6634765ea24c63e",
-	"aiff": "be77c024c7117674",
-	"flac": "dfaaaf598022773f",
+	"wav":  "c9cacf5d9b8fae05",
+	"aiff": "62d824771f4922a7",
+	"flac": "d97af4cd942d1b9b",
 	"mp3":  "eafdc644ac356e03",
 	"ogg":  "df40e7936da0eecf",
 	"opus": "a32dd7dda9f8eb64",
