@@ -12,6 +12,10 @@ var (
 	ErrUnavailable  = errors.New("out of reach")      // retryable; the call may or may not have taken effect
 	ErrForbidden    = errors.New("access denied")     // credentials or policy; not retryable
 
+	// Of paths on local disk.
+	ErrOutsideRoot = errors.New("leads out of the root folder")
+	ErrNotRegular  = errors.New("not a regular file")
+
 	ErrTooManyPending      = errors.New("too many open uploads") // of one user
 	ErrIdempotencyConflict = errors.New("the idempotency key was used for another request")
 )

@@ -67,6 +67,8 @@ type Part struct {
 	Number int32  `json:"part_number"` // from 1 to 10,000
 	ETag   string `json:"etag"`        // without quotes
 	Size   int64  `json:"size"`        // bytes
+
+	Checksum *Checksum `json:"-"` // of the part, where it was sent with one; else nil
 }
 
 // Multipart is a multipart upload that was begun and neither completed nor aborted.

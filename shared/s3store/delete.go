@@ -1,0 +1,77 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"trackstore/shared/track"
+)
+
+// Delete removes every version of exactly this key, delete markers too. A key that is not
+// there is no error.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	versions, err := s.versions(ctx, key)
+	if err != nil {
+		return failure(ctx, "list the versions of", key, err)
+	}
+	for _, v := range versions {
+		_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key, VersionId: v.id})
+		if err := failure(ctx, "delete", key, err); err != nil && !errors.Is(err, track.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+type version struct {
+	id      *string // nil: whatever is there
+	created time.Time
+}
+
+// versions returns all of a key, the oldest first: a crash between their deletions then
+// leaves the newest, and never an older one in its place.
+func (s *Store) versions(ctx context.Context, key string) ([]version, error) {
+	var all []version
+	pages := s3.NewListObjectVersionsPaginator(s.client, &s3.ListObjectVersionsInput{Bucket: &s.bucket, Prefix: &key})
+	for longer := false; !longer && pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if isUnsupported(err) {
+			return []version{{}}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		add := func(found, id *string, created *time.Time) {
+			if aws.ToString(found) == key {
+				all = append(all, version{id, aws.ToTime(created)})
+			} else {
+				longer = true // they come by key: after the first longer one there are no more
+			}
+		}
+		for _, v := range page.Versions {
+			add(v.Key, v.VersionId, v.LastModified)
+		}
+		for _, marker := range page.DeleteMarkers {
+			add(marker.Key, marker.VersionId, marker.LastModified)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b version) int { return a.created.Compare(b.created) })
+	return all, nil
+}
+
+// isUnsupported reports whether the server knows no versions at all.
+func isUnsupported(err error) bool {
+	var response *awshttp.ResponseError
+	if !errors.As(err, &response) {
+		return false
+	}
+	status := response.HTTPStatusCode()
+	return status == http.StatusNotImplemented || status == http.StatusMethodNotAllowed
+}

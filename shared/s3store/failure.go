@@ -1,0 +1,102 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"trackstore/shared/track"
+)
+
+// failure names what failed and, where it is known, which of track's errors it is.
+func failure(ctx context.Context, op, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s %q: %w", op, key, context.Cause(ctx))
+	}
+	if kind := kindOf(err); kind != nil {
+		return fmt.Errorf("%s %q: %w: %w", op, key, kind, err)
+	}
+	return fmt.Errorf("%s %q: %w", op, key, err)
+}
+
+// kinds of S3's error codes. A missing bucket is in no kind: "not found" would say of each
+// object that it is gone.
+var kinds = map[string]error{
+	"NoSuchKey":     track.ErrNotFound,
+	"NoSuchVersion": track.ErrNotFound,
+	"NoSuchUpload":  track.ErrNotFound,
+	"NotFound":      track.ErrNotFound, // HEAD has no body to name the reason
+
+	"PreconditionFailed": track.ErrExists,
+
+	"BadDigest":                   track.ErrMismatch,
+	"InvalidDigest":               track.ErrMismatch,
+	"IncompleteBody":              track.ErrMismatch,
+	"XAmzContentChecksumMismatch": track.ErrMismatch,
+	"XAmzContentSHA256Mismatch":   track.ErrMismatch,
+
+	"InvalidPart":      track.ErrInvalidParts,
+	"InvalidPartOrder": track.ErrInvalidParts,
+	"EntityTooSmall":   track.ErrInvalidParts,
+
+	"SlowDown":             track.ErrThrottled,
+	"ServiceUnavailable":   track.ErrThrottled,
+	"Throttling":           track.ErrThrottled,
+	"RequestLimitExceeded": track.ErrThrottled,
+
+	"InternalError":              track.ErrUnavailable,
+	"RequestTimeout":             track.ErrUnavailable,
+	"OperationAborted":           track.ErrUnavailable,
+	"ConditionalRequestConflict": track.ErrUnavailable,
+
+	"ExpiredToken": track.ErrForbidden,
+	"InvalidToken": track.ErrForbidden,
+	"NoSuchBucket": nil,
+}
+
+// kindOf returns one of track's errors, or nil for what will fail again and is none of them.
+func kindOf(err error) error {
+	if api := smithy.APIError(nil); errors.As(err, &api) {
+		if kind, known := kinds[api.ErrorCode()]; known {
+			return kind
+		}
+	}
+	if response := (*awshttp.ResponseError)(nil); errors.As(err, &response) {
+		switch status := response.HTTPStatusCode(); {
+		case status == http.StatusForbidden, status == http.StatusUnauthorized:
+			return track.ErrForbidden
+		case status == http.StatusNotFound, status == http.StatusMethodNotAllowed: // 405: a delete marker
+			return track.ErrNotFound
+		case status == http.StatusPreconditionFailed:
+			return track.ErrExists
+		case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+			return track.ErrThrottled
+		case status >= 500:
+			return track.ErrUnavailable
+		case status >= 300:
+			return nil
+		}
+	}
+	if isBroken(err) {
+		return track.ErrUnavailable
+	}
+	return nil
+}
+
+// isBroken reports whether a connection failed, before an answer or within it.
+func isBroken(err error) bool {
+	var send *smithyhttp.RequestSendError
+	var read *smithy.DeserializationError
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &send) || errors.As(err, &read) ||
+		errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, io.ErrUnexpectedEOF)
+}

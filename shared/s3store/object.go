@@ -1,0 +1,164 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"trackstore/shared/track"
+)
+
+// Head describes an object, with the checksums of the whole that S3 has. An empty versionID
+// is the current version. Without permission to list the bucket, S3 answers "forbidden" of
+// an object that is not there.
+func (s *Store) Head(ctx context.Context, key, versionID string) (track.Object, error) {
+	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket:       &s.bucket,
+		Key:          &key,
+		VersionId:    optional(versionID),
+		ChecksumMode: types.ChecksumModeEnabled,
+	})
+	if err != nil {
+		return track.Object{}, failure(ctx, "head", key, err)
+	}
+	object := track.Object{
+		Key:         key,
+		VersionID:   aws.ToString(out.VersionId),
+		Size:        aws.ToInt64(out.ContentLength),
+		ContentType: aws.ToString(out.ContentType),
+		ModTime:     aws.ToTime(out.LastModified),
+	}
+	if out.ChecksumType != types.ChecksumTypeComposite { // a composite one is of the parts' sums
+		object.Checksums = checksums(map[track.Algorithm]*string{
+			track.CRC64NVME: out.ChecksumCRC64NVME,
+			track.CRC32C:    out.ChecksumCRC32C,
+			track.SHA256:    out.ChecksumSHA256,
+		})
+	}
+	return object, nil
+}
+
+func checksums(values map[track.Algorithm]*string) []track.Checksum {
+	var all []track.Checksum
+	for _, algorithm := range []track.Algorithm{track.CRC64NVME, track.CRC32C, track.SHA256} {
+		c := track.Checksum{Algorithm: algorithm, Value: aws.ToString(values[algorithm])}
+		if c.Validate() == nil {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// Open reads length bytes of an object from offset, to its end where length is negative or
+// reaches beyond. From the end on there is nothing to read. Reading fails with
+// track.ErrUnavailable where the connection breaks.
+func (s *Store) Open(ctx context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error) {
+	if length == 0 {
+		return http.NoBody, nil
+	}
+	input := &s3.GetObjectInput{Bucket: &s.bucket, Key: &key, VersionId: optional(versionID)}
+	switch {
+	case length > 0:
+		input.Range = aws.String(fmt.Sprintf("bytes=%d-%d", offset, offset+length-1))
+	case offset > 0:
+		input.Range = aws.String(fmt.Sprintf("bytes=%d-", offset))
+	}
+	out, err := s.client.GetObject(ctx, input)
+	if response := (*awshttp.ResponseError)(nil); errors.As(err, &response) &&
+		response.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable {
+		return http.NoBody, nil
+	}
+	if err != nil {
+		return nil, failure(ctx, "open", key, err)
+	}
+	return &body{out.Body, ctx, key}, nil
+}
+
+// body names the errors of reading as the other calls do.
+type body struct {
+	io.ReadCloser
+	ctx context.Context
+	key string
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == nil || err == io.EOF {
+		return n, err
+	}
+	if b.ctx.Err() != nil {
+		return n, failure(b.ctx, "read", b.key, err)
+	}
+	return n, fmt.Errorf("read %q: %w: %w", b.key, track.ErrUnavailable, err)
+}
+
+// Create stores size bytes of body under a new key. S3 checks them against sum; other bytes
+// are track.ErrMismatch. track.ErrExists tells that the key is there, be it by an earlier
+// attempt of this very call: Head tells by what bytes. The object's ModTime is not known.
+func (s *Store) Create(
+	ctx context.Context, key, contentType string, sum uint64, body io.ReaderAt, size int64,
+) (track.Object, error) {
+	checksum := track.NewCRC64NVME(sum)
+	out, err := s.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket:            &s.bucket,
+		Key:               &key,
+		ContentType:       optional(contentType),
+		ContentLength:     &size,
+		ChecksumCRC64NVME: &checksum.Value,
+		IfNoneMatch:       aws.String("*"),
+		Body:              io.NewSectionReader(body, 0, size),
+	}, unsignedPayload)
+	if err != nil {
+		return track.Object{}, failure(ctx, "create", key, err)
+	}
+	return track.Object{
+		Key:         key,
+		VersionID:   aws.ToString(out.VersionId),
+		Size:        size,
+		ContentType: contentType,
+		Checksums:   []track.Checksum{checksum},
+	}, nil
+}
+
+// unsignedPayload is for bodies that come with a checksum: signing them, too, would read
+// them once more for a SHA-256, which the SDK does wherever there is no TLS.
+func unsignedPayload(o *s3.Options) {
+	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+}
+
+// List yields the current versions of all objects whose keys begin with prefix, in the
+// order of their keys, with key, size and time only. It ends after an error.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[track.Object, error] {
+	return func(yield func(track.Object, error) bool) {
+		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &prefix})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(track.Object{}, failure(ctx, "list", prefix, err))
+				return
+			}
+			for _, o := range page.Contents {
+				object := track.Object{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), ModTime: aws.ToTime(o.LastModified)}
+				if !yield(object, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

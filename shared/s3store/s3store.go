@@ -1,0 +1,161 @@
+// Package s3store keeps tracks' bytes in a bucket of S3, or of a server that speaks its
+// protocol. It is the only package that imports the AWS SDK for S3.
+//
+// Every key is written once: all writes are conditional (If-None-Match: *), but for forms,
+// which S3 knows no condition for.
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"trackstore/shared/config"
+	"trackstore/shared/track"
+)
+
+// Config says which bucket, and how it is reached.
+type Config struct {
+	Bucket         string
+	Region         string
+	Endpoint       *url.URL // nil: AWS
+	PublicEndpoint *url.URL // what clients reach by the URLs that the store signs; nil: Endpoint
+	ForcePathStyle bool     // bucket in the path, not in the host
+	Credentials    aws.CredentialsProvider
+	HTTPClient     aws.HTTPClient // nil: one that suits many requests at once
+	MaxAttempts    int            // of each call, the first one counted; 0: 3
+}
+
+// Store is a bucket. It is safe for concurrent use.
+type Store struct {
+	bucket      string
+	region      string
+	client      *s3.Client
+	forms       *s3.PresignClient
+	public      *url.URL // of the bucket, as clients reach it
+	signer      *v4.Signer
+	credentials aws.CredentialsProvider
+}
+
+// Open returns the store that cfg describes, with the credentials and the certificates
+// that the AWS tools would find here: in the environment, in the shared files, or in the
+// role of the machine or function. It sends nothing yet.
+func Open(ctx context.Context, cfg config.S3) (*Store, error) {
+	loaded, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(cfg.Region), awsconfig.WithHTTPClient(httpClient()))
+	if err != nil {
+		return nil, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	return New(Config{
+		Bucket:         cfg.Bucket,
+		Region:         cfg.Region,
+		Endpoint:       cfg.Endpoint,
+		PublicEndpoint: cfg.PublicEndpoint,
+		ForcePathStyle: cfg.ForcePathStyle,
+		Credentials:    loaded.Credentials,
+		HTTPClient:     loaded.HTTPClient,
+	})
+}
+
+// New returns the store that cfg describes. It sends nothing yet.
+func New(cfg Config) (*Store, error) {
+	if cfg.Bucket == "" || cfg.Region == "" || cfg.Credentials == nil {
+		return nil, errors.New("s3store: a bucket, a region and credentials are needed")
+	}
+	if cfg.PublicEndpoint == nil {
+		cfg.PublicEndpoint = cfg.Endpoint
+	}
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = httpClient()
+	}
+	if cfg.MaxAttempts == 0 {
+		cfg.MaxAttempts = 3
+	}
+	public, err := bucketURL(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("s3store: %w", err)
+	}
+	credentials := aws.NewCredentialsCache(cfg.Credentials)
+	options := s3.Options{
+		Region:       cfg.Region,
+		BaseEndpoint: baseEndpoint(cfg.Endpoint),
+		UsePathStyle: cfg.ForcePathStyle,
+		Credentials:  credentials,
+		HTTPClient:   cfg.HTTPClient,
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts = cfg.MaxAttempts
+		}),
+		// Only what we compute ourselves: the SDK's own CRC64NVME takes several times as long,
+		// and its trailers are more than some servers understand.
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
+	}
+	client := s3.New(options)
+	options.BaseEndpoint = baseEndpoint(cfg.PublicEndpoint)
+	return &Store{
+		bucket:      cfg.Bucket,
+		region:      cfg.Region,
+		client:      client,
+		forms:       s3.NewPresignClient(s3.New(options)),
+		public:      public,
+		signer:      v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }),
+		credentials: credentials,
+	}, nil
+}
+
+// Name returns track.S3.
+func (s *Store) Name() string { return track.S3 }
+
+// Bucket returns the bucket's name.
+func (s *Store) Bucket() string { return s.bucket }
+
+// httpClient keeps as many connections as a migration has workers: with the SDK's 10, most
+// requests of 128 workers begin with a new connection. It is the SDK's own kind of client,
+// because only that one takes the certificates of AWS_CA_BUNDLE.
+func httpClient() *awshttp.BuildableClient {
+	const connections = 256
+	return awshttp.NewBuildableClient().
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 5 * time.Second }).
+		WithTransportOptions(func(t *http.Transport) {
+			t.MaxIdleConns = connections
+			t.MaxIdleConnsPerHost = connections
+			t.ResponseHeaderTimeout = 2 * time.Minute // putting parts together takes time
+		})
+}
+
+// bucketURL asks the SDK's rules for the bucket's URL: its host differs by partition, and
+// a name with a dot stays in the path.
+func bucketURL(cfg Config) (*url.URL, error) {
+	params := s3.EndpointParameters{
+		Bucket:         &cfg.Bucket,
+		Region:         &cfg.Region,
+		Endpoint:       baseEndpoint(cfg.PublicEndpoint),
+		ForcePathStyle: &cfg.ForcePathStyle,
+	}.WithDefaults()
+	endpoint, err := s3.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), params)
+	if err != nil {
+		return nil, fmt.Errorf("URL of bucket %q: %w", cfg.Bucket, err)
+	}
+	u := endpoint.URI
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	u.RawPath = ""
+	return &u, nil
+}
+
+func baseEndpoint(u *url.URL) *string {
+	if u == nil {
+		return nil
+	}
+	return aws.String(u.String())
+}
