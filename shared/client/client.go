@@ -1,0 +1,181 @@
+// Package client uploads files through trackstore's HTTP API: the example of a client in
+// Go, and what `trackstore upload` runs.
+//
+// A Client's calls are tried again while the network or the server fails, until GiveUp has
+// passed without an answer. Every call that it makes may be repeated without harm.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"trackstore/shared/track"
+)
+
+// Client speaks to one server as one user. Its zero values are not usable: see New.
+type Client struct {
+	url    string
+	token  string
+	http   *http.Client
+	giveUp time.Duration
+	slots  chan struct{} // a PUT in flight holds one
+}
+
+// Options tune a Client; a zero field takes its default.
+type Options struct {
+	HTTP     *http.Client
+	Parallel int           // PUTs in flight, of all files together; default 4
+	GiveUp   time.Duration // how long a call is tried again; default 5 minutes
+}
+
+// New returns a client of the server at url, with a JWT of the user.
+func New(url, token string, o Options) *Client {
+	if o.HTTP == nil {
+		o.HTTP = &http.Client{}
+	}
+	if o.Parallel == 0 {
+		o.Parallel = 4
+	}
+	if o.GiveUp == 0 {
+		o.GiveUp = 5 * time.Minute
+	}
+	return &Client{strings.TrimSuffix(url, "/"), token, o.HTTP, o.GiveUp, make(chan struct{}, o.Parallel)}
+}
+
+// Request asks for a ticket. See the API's description for what each field takes.
+type Request struct {
+	TrackID     string          `json:"track_id,omitempty"`
+	Title       string          `json:"title,omitempty"`
+	Filename    string          `json:"filename"`
+	ContentType string          `json:"content_type"`
+	Size        int64           `json:"size"`
+	Checksum    *track.Checksum `json:"checksum,omitempty"`
+	Method      track.Method    `json:"method,omitempty"`
+}
+
+// Ticket is an opened upload; exactly one of Put, Post and Multipart is set.
+type Ticket struct {
+	Upload
+	Put       *track.SignedPut  `json:"put"`
+	Post      *track.SignedPost `json:"post"`
+	Multipart *Multipart        `json:"multipart"`
+}
+
+// Multipart tells how to cut the file. The last part has what is left over.
+type Multipart struct {
+	PartSize  int64        `json:"part_size"` // bytes
+	PartCount int32        `json:"part_count"`
+	Parts     []SignedPart `json:"parts"` // the first ones; SignParts gives the others
+}
+
+// SignedPart is the URL for one part's PUT.
+type SignedPart struct {
+	Number int32  `json:"part_number"`
+	URL    string `json:"url"`
+}
+
+// Upload is what the server says of an upload.
+type Upload struct {
+	ID      string            `json:"upload_id"`
+	TrackID string            `json:"track_id"`
+	State   track.UploadState `json:"state"`
+	Reason  track.Reason      `json:"reason"`
+	Parts   []track.Part      `json:"parts"` // of a pending multipart: those that the storage has
+}
+
+// Open asks for a ticket. The same key with the same request gives the same upload again,
+// with fresh URLs: that is how an interrupted upload is taken up.
+func (c *Client) Open(ctx context.Context, idempotencyKey string, r Request) (Ticket, error) {
+	var t Ticket
+	err := c.call(ctx, http.MethodPost, "/v1/uploads", idempotencyKey, r, &t)
+	return t, err
+}
+
+// Get reads an upload.
+func (c *Client) Get(ctx context.Context, id string) (Upload, error) {
+	var u Upload
+	err := c.call(ctx, http.MethodGet, "/v1/uploads/"+id, "", nil, &u)
+	return u, err
+}
+
+// SignParts signs up to 1,000 parts.
+func (c *Client) SignParts(ctx context.Context, id string, numbers ...int32) ([]SignedPart, error) {
+	var answer struct {
+		Parts []SignedPart `json:"parts"`
+	}
+	err := c.call(ctx, http.MethodPost, "/v1/uploads/"+id+"/parts", "", map[string]any{"part_numbers": numbers}, &answer)
+	return answer.Parts, err
+}
+
+// Complete says that all bytes are sent, and has them checked. parts is for multiparts only.
+func (c *Client) Complete(ctx context.Context, id string, parts []track.Part) (Upload, error) {
+	var body any
+	if parts != nil {
+		body = map[string]any{"parts": parts}
+	}
+	var u Upload
+	err := c.call(ctx, http.MethodPost, "/v1/uploads/"+id+"/complete", "", body, &u)
+	return u, err
+}
+
+// Abort gives an upload up.
+func (c *Client) Abort(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodDelete, "/v1/uploads/"+id, "", nil, nil)
+}
+
+// call sends one request of the API, again and again while it fails in passing.
+func (c *Client) call(ctx context.Context, method, path, idempotencyKey string, body, answer any) error {
+	var payload []byte
+	if body != nil {
+		var err error
+		if payload, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	return c.retry(ctx, func(int) error {
+		request, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(payload))
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Authorization", "Bearer "+c.token)
+		if body != nil {
+			request.Header.Set("Content-Type", "application/json")
+		}
+		if idempotencyKey != "" {
+			request.Header.Set("Idempotency-Key", idempotencyKey)
+		}
+		return c.do(request, answer)
+	})
+}
+
+// maxAnswer is far above what the API answers: 10,000 listed parts are about 1 MiB.
+const maxAnswer = 8 << 20
+
+// do sends a request and reads a JSON answer, or the problem that came instead.
+func (c *Client) do(request *http.Request, answer any) error {
+	response, err := c.http.Do(request)
+	if err != nil {
+		return temporary{err}
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return temporary{err}
+	}
+	if response.StatusCode >= 300 {
+		return newProblem(response, text)
+	}
+	if answer == nil {
+		return nil
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("%s answered what is no JSON of this API: %w", request.URL.Host, err)
+	}
+	return nil
+}

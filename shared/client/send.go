@@ -1,0 +1,193 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"trackstore/shared/track"
+)
+
+// Send opens an upload of file, whose size is in r, sends its bytes and has them checked.
+// Bytes that an earlier, interrupted Send with the same key and request has brought to
+// the storage are not sent again. progress is told how many bytes were added (below 0: a
+// try was lost), from several goroutines; it may be nil.
+//
+// The returned upload is stored or failed. When ctx ends, the upload stays open.
+func (c *Client) Send(ctx context.Context, idempotencyKey string, r Request, file io.ReaderAt, progress func(int64)) (Upload, error) {
+	if progress == nil {
+		progress = func(int64) {}
+	}
+	ticket, err := c.Open(ctx, idempotencyKey, r)
+	if err != nil {
+		return Upload{}, err
+	}
+	if ticket.State != track.UploadPending {
+		progress(r.Size)
+		return ticket.Upload, nil
+	}
+	if ticket.Multipart != nil {
+		return c.sendParts(ctx, ticket, r.Size, file, progress)
+	}
+	if ticket.Put == nil {
+		return ticket.Upload, errors.New("only put and multipart are sent by this client")
+	}
+
+	_, err = c.put(ctx, io.NewSectionReader(file, 0, r.Size), progress, func(earlier int) (track.SignedPut, error) {
+		if earlier == 0 {
+			return *ticket.Put, nil
+		}
+		again, err := c.Open(ctx, idempotencyKey, r) // the URL may have run out
+		if err != nil || again.Put == nil {
+			return *ticket.Put, err
+		}
+		return *again.Put, nil
+	})
+	// 412: the key is written already, by a try whose answer was lost. Complete tells.
+	var p *Problem
+	if err != nil && (!errors.As(err, &p) || p.Status != http.StatusPreconditionFailed) {
+		return ticket.Upload, err
+	}
+	return c.Complete(ctx, ticket.ID, nil)
+}
+
+func (c *Client) sendParts(ctx context.Context, t Ticket, size int64, file io.ReaderAt, progress func(int64)) (Upload, error) {
+	now, err := c.Get(ctx, t.ID)
+	if err != nil || now.State != track.UploadPending {
+		return now, err
+	}
+	m := t.Multipart
+	partSize := func(n int32) int64 { return min(m.PartSize, size-int64(n-1)*m.PartSize) }
+	signed := map[int32]string{}
+	for _, p := range m.Parts {
+		signed[p.Number] = p.URL
+	}
+	have := map[int32]string{}
+	for _, p := range now.Parts {
+		if p.Size == partSize(p.Number) {
+			have[p.Number] = p.ETag
+			progress(p.Size)
+		}
+	}
+
+	var mu sync.Mutex
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(cap(c.slots))
+	for n := int32(1); n <= m.PartCount && gctx.Err() == nil; n++ {
+		if have[n] != "" {
+			continue
+		}
+		g.Go(func() error {
+			body := io.NewSectionReader(file, int64(n-1)*m.PartSize, partSize(n))
+			etag, err := c.put(gctx, body, progress, func(earlier int) (track.SignedPut, error) {
+				if url := signed[n]; url != "" && earlier == 0 {
+					return track.SignedPut{URL: url}, nil
+				}
+				fresh, err := c.SignParts(gctx, t.ID, n)
+				if err != nil {
+					return track.SignedPut{}, err
+				}
+				return track.SignedPut{URL: fresh[0].URL}, nil
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			have[n] = etag
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return now, err
+	}
+
+	parts := make([]track.Part, 0, len(have))
+	for n, etag := range have {
+		parts = append(parts, track.Part{Number: n, ETag: etag, Size: partSize(n)})
+	}
+	slices.SortFunc(parts, func(a, b track.Part) int { return int(a.Number - b.Number) })
+	return c.Complete(ctx, t.ID, parts)
+}
+
+// put sends body to where target says, asking it anew for each try, and returns the ETag.
+func (c *Client) put(ctx context.Context, body *io.SectionReader, progress func(int64), target func(earlier int) (track.SignedPut, error)) (string, error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+
+	var etag string
+	err := c.retry(ctx, func(earlier int) error {
+		to, err := target(earlier)
+		if err != nil {
+			return err
+		}
+		counted := &counter{r: io.NewSectionReader(body, 0, body.Size()), add: progress}
+		request, err := http.NewRequestWithContext(ctx, http.MethodPut, to.URL, counted)
+		if err != nil {
+			return err
+		}
+		request.ContentLength = body.Size()
+		for name, value := range to.Headers {
+			request.Header.Set(name, value)
+		}
+		response, err := c.http.Do(request)
+		if err != nil {
+			counted.takeBack()
+			return temporary{err}
+		}
+		defer response.Body.Close()
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+		if response.StatusCode >= 300 {
+			counted.takeBack()
+			return c.refusal(response, text, earlier)
+		}
+		etag = response.Header.Get("ETag")
+		return nil
+	})
+	return etag, err
+}
+
+// refusal tells which of the storage's refusals are worth another try: 403 once, because
+// the URL may have run out, and 400, because a body that arrives cut off is answered so.
+func (c *Client) refusal(response *http.Response, text []byte, earlier int) error {
+	err := newProblem(response, text)
+	var p *Problem
+	if errors.As(err, &p) && earlier == 0 && (p.Status == http.StatusForbidden || p.Status == http.StatusBadRequest) {
+		return temporary{err}
+	}
+	return err
+}
+
+// counter reports what was read through it. The transport may still read while the caller
+// takes the count back, hence the lock.
+type counter struct {
+	r    io.Reader
+	add  func(int64)
+	mu   sync.Mutex
+	n    int64
+	lost bool
+}
+
+func (c *counter) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.lost {
+		c.n += int64(n)
+		c.add(int64(n))
+	}
+	return n, err
+}
+
+func (c *counter) takeBack() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lost = true
+	c.add(-c.n)
+}
