@@ -26,6 +26,8 @@ func main() {
 type commands struct {
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
+	Upload uploadCmd `cmd:"" help:"Upload audio files to the server, and go on after an interruption."`
+
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -75,13 +75,17 @@ func (c *Client) sendParts(ctx context.Context, t Ticket, size int64, file io.Re
 		}
 	}
 
-	var mu sync.Mutex
+	var missing []int32
+	for n := int32(1); n <= m.PartCount; n++ {
+		if have[n] == "" {
+			missing = append(missing, n)
+		}
+	}
+
+	var mu sync.Mutex // guards have
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(cap(c.slots))
-	for n := int32(1); n <= m.PartCount && gctx.Err() == nil; n++ {
-		if have[n] != "" {
-			continue
-		}
+	for _, n := range missing {
 		g.Go(func() error {
 			body := io.NewSectionReader(file, int64(n-1)*m.PartSize, partSize(n))
 			etag, err := c.put(gctx, body, progress, func(earlier int) (track.SignedPut, error) {

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/minio/crc64nvme"
+	"golang.org/x/sync/errgroup"
+
+	"trackstore/shared/client"
+	"trackstore/shared/track"
+)
+
+type uploadCmd struct {
+	Files    []string      `arg:"" name:"file" help:"Audio files."`
+	URL      string        `name:"url" help:"The server; default TRACKSTORE_URL."`
+	Title    string        `help:"Title of the new track; default the file's name. For one file."`
+	Track    string        `help:"Make the file the new one of this track. For one file."`
+	Parallel int           `default:"4" help:"Requests in flight."`
+	GiveUp   time.Duration `default:"5m" help:"How long to try again where nothing answers."`
+	Again    bool          `help:"Upload also what an earlier run has uploaded."`
+	JSON     bool          `name:"json" help:"Write one JSON object a line."`
+}
+
+// Help is shown by --help.
+func (uploadCmd) Help() string {
+	return "Sends audio files to the server, with a checksum. The token comes from TRACKSTORE_TOKEN. " +
+		"After an interruption the same command goes on where it stopped.\n\n" +
+		"Exit codes: 0 all stored; 1 usage, or the server is out of reach; 2 some files were refused; 3 interrupted."
+}
+
+func (u *uploadCmd) Run(ctx context.Context, c *console) error {
+	url := u.URL
+	if url == "" {
+		url = c.getenv("TRACKSTORE_URL")
+	}
+	token := c.getenv("TRACKSTORE_TOKEN")
+	const hint = "beside a running local stack: set -a; . .local/env; set +a"
+	switch {
+	case url == "":
+		return withHint(errors.New("which server? Set TRACKSTORE_URL or give --url"), hint)
+	case token == "":
+		return withHint(errors.New("TRACKSTORE_TOKEN is not set: the server wants a token (a JWT of the user)"), hint)
+	case len(u.Files) > 1 && (u.Title != "" || u.Track != ""):
+		return errors.New("--title and --track go with one file")
+	case u.Title != "" && u.Track != "":
+		return errors.New("--title names a new track, --track an existing one: give one of them")
+	case u.Parallel < 1:
+		return errors.New("--parallel is at least 1")
+	}
+
+	run := &uploadRun{
+		uploadCmd: u,
+		client:    client.New(url, token, client.Options{Parallel: u.Parallel, GiveUp: u.GiveUp}),
+		out:       newUploadOutput(c, u.JSON),
+	}
+	g := new(errgroup.Group)
+	g.SetLimit(u.Parallel)
+	for _, name := range u.Files {
+		g.Go(func() error {
+			run.one(ctx, name)
+			return nil
+		})
+	}
+	_ = g.Wait() // one reports, and never fails
+	return run.out.close(ctx)
+}
+
+// uploadRun is one run of the command.
+type uploadRun struct {
+	*uploadCmd
+	client *client.Client
+	out    *uploadOutput
+}
+
+func (r *uploadRun) one(ctx context.Context, name string) {
+	result := uploadResult{Event: "upload", File: name}
+	upload, size, err := r.send(ctx, name)
+	result.UploadID, result.TrackID, result.State, result.Reason, result.Bytes = upload.ID, upload.TrackID, upload.State, upload.Reason, size
+	switch {
+	case err != nil:
+		result.Error = err.Error()
+		var p *client.Problem
+		result.unreachable = !errors.As(err, &p) && !errors.As(err, new(*os.PathError)) && ctx.Err() == nil
+	case upload.State == track.UploadFailed:
+		result.Error = explain[upload.Reason]
+	case upload.State != track.UploadStored:
+		result.Error = fmt.Sprintf("the upload is %s", upload.State)
+	}
+	r.out.result(result)
+}
+
+var explain = map[track.Reason]string{
+	track.NotAudio:         "not_audio: the bytes are not the audio that the name says they are",
+	track.SizeMismatch:     "size_mismatch: the file changed while it was read",
+	track.ChecksumMismatch: "checksum_mismatch: the file changed while it was read, or bytes were damaged on the way",
+}
+
+func (r *uploadRun) send(ctx context.Context, name string) (client.Upload, int64, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return client.Upload{}, 0, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return client.Upload{}, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return client.Upload{}, 0, &os.PathError{Op: "upload", Path: name, Err: errors.New("not a regular file")}
+	}
+	sum, err := checksum(ctx, file)
+	if err != nil {
+		return client.Upload{}, 0, err
+	}
+
+	base := filepath.Base(name)
+	request := client.Request{
+		TrackID:     r.Track,
+		Title:       r.Title,
+		Filename:    base,
+		ContentType: track.OctetStream,
+		Size:        info.Size(),
+		Checksum:    &sum,
+	}
+	if f, ok := track.FormatOfName(base); ok {
+		request.ContentType = f.ContentType()
+	}
+	if r.Track == "" && r.Title == "" {
+		request.Title = strings.TrimSuffix(base, filepath.Ext(base))
+	}
+	key, err := r.key(request)
+	if err != nil {
+		return client.Upload{}, 0, err
+	}
+	progress, done := r.out.progress(base, info.Size())
+	defer done()
+	upload, err := r.client.Send(ctx, key, request, file, progress)
+	return upload, info.Size(), err
+}
+
+// key makes the same upload of the same bytes: by it an interrupted run is taken up, with
+// nothing kept on this machine.
+func (r *uploadRun) key(request client.Request) (string, error) {
+	if r.Again {
+		return "trackstore-upload-" + track.NewID().String(), nil
+	}
+	text, err := json.Marshal(request)
+	return fmt.Sprintf("trackstore-upload-%x", sha256.Sum256(text)), err
+}
+
+func checksum(ctx context.Context, file io.Reader) (track.Checksum, error) {
+	h := crc64nvme.New()
+	buf := make([]byte, 1<<20)
+	for {
+		n, err := file.Read(buf)
+		h.Write(buf[:n])
+		if errors.Is(err, io.EOF) {
+			return track.NewCRC64NVME(h.Sum64()), nil
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return track.Checksum{}, err
+		}
+	}
+}
