@@ -11,21 +11,22 @@ import (
 	"net/http"
 	"time"
 
+	"trackstore/shared/pgstore"
 	"trackstore/shared/track"
 	"trackstore/web"
 )
 
-// Track is one row of the page's list.
-type Track struct {
+// listed is one row of the page's list: what the API shows of a track, and where it lies.
+type listed struct {
 	track.Track
 	Backend        string `json:"storage_backend"`
 	MigrationState string `json:"migration_state,omitempty"`
 	Error          string `json:"error,omitempty"` // of the migration
 }
 
-// Tracks lists the newest tracks, deleted ones left out.
+// Tracks lists the newest tracks.
 type Tracks interface {
-	RecentTracks(ctx context.Context, limit int) ([]Track, error)
+	RecentTracks(ctx context.Context, limit int) ([]pgstore.RecentTrack, error)
 }
 
 // MigrationStatus is what the page shows of the migration.
@@ -71,10 +72,7 @@ func Handler(c Config) http.Handler {
 	mux.Handle("GET /{$}", http.FileServerFS(web.FS))
 	mux.Handle("GET /console/", http.StripPrefix("/console/", http.FileServerFS(web.FS)))
 	mux.HandleFunc("GET /console/session", c.answer(func(*http.Request) (any, error) { return c.Session() }))
-	mux.HandleFunc("GET /console/tracks", c.answer(func(r *http.Request) (any, error) {
-		tracks, err := c.Tracks.RecentTracks(r.Context(), recent)
-		return map[string]any{"tracks": tracks}, err
-	}))
+	mux.HandleFunc("GET /console/tracks", c.answer(c.list))
 	mux.HandleFunc("GET /console/tracks/{id}/audio", c.audio)
 	mux.HandleFunc("GET /console/migration", c.answer(func(r *http.Request) (any, error) {
 		return c.Migration.Status(r.Context())
@@ -115,6 +113,15 @@ func (c Config) answer(get func(*http.Request) (any, error)) http.HandlerFunc {
 		}
 		writeJSON(w, http.StatusOK, value)
 	}
+}
+
+func (c Config) list(r *http.Request) (any, error) {
+	tracks, err := c.Tracks.RecentTracks(r.Context(), recent)
+	rows := make([]listed, len(tracks))
+	for i, t := range tracks {
+		rows[i] = listed{t.Track, t.StorageBackend, t.MigrationState, t.MigrationError}
+	}
+	return map[string]any{"tracks": rows}, err
 }
 
 // audio lets an <audio> element, which cannot send a token, play the demo user's tracks.
