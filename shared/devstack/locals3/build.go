@@ -96,7 +96,7 @@ func sourceRoot() (string, error) {
 	}
 }
 
-var pin = regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(gateway) + ` (v\S+)`)
+var pin = regexp.MustCompile(`(?m)^(?:require)?\s*` + regexp.QuoteMeta(gateway) + ` (v\S+)`)
 
 func pinnedVersion(root string) (string, error) {
 	b, err := os.ReadFile(filepath.Join(root, "tools", "go.mod"))
