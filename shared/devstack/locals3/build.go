@@ -67,6 +67,9 @@ func build(ctx context.Context, root string, log io.Writer) (string, error) {
 
 	// Built beside its place and moved there, so that a build that is broken off leaves nothing that looks finished.
 	unfinished := path + ".new"
+	if err := os.RemoveAll(unfinished); err != nil { // go build does not overwrite what is no program
+		return "", err
+	}
 	cmd := exec.CommandContext(ctx, goTool, "build", "-C", filepath.Join(root, "tools"), "-o", unfinished, gateway+"/cmd/versitygw")
 	cmd.Env = append(os.Environ(), "GOOS=", "GOARCH=", "GOWORK=off", "GOFLAGS=-mod=readonly -buildvcs=false") // for this machine, whatever is built besides
 	if out, err := cmd.CombinedOutput(); err != nil {
