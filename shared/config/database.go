@@ -39,7 +39,7 @@ func (l *loader) database() Database {
 	switch u.Query().Get("sslmode") {
 	case "require", "verify-ca", "verify-full":
 	default:
-		if l.strict && !isLoopback(u.Hostname()) {
+		if l.strict && !IsLoopback(u.Hostname()) {
 			l.warn("DATABASE_URL", "does not enforce TLS", "add sslmode=verify-full")
 		}
 	}
@@ -51,7 +51,7 @@ func isSecretARN(s string) bool {
 	return len(parts) == 7 && parts[0] == "arn" && parts[2] == "secretsmanager" && parts[3] != "" && parts[5] == "secret" && parts[6] != ""
 }
 
-// isLoopback reports whether a host is this machine; no host is a unix socket.
-func isLoopback(host string) bool {
+// IsLoopback reports whether a host is this machine; no host is a unix socket.
+func IsLoopback(host string) bool {
 	return host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || net.ParseIP(host).IsLoopback()
 }

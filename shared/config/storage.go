@@ -103,7 +103,7 @@ func (l *loader) endpoint(name string) *url.URL {
 
 // secure asks for https in production.
 func (l *loader) secure(name string, u *url.URL) {
-	if l.strict && u.Scheme != "https" && !isLoopback(u.Hostname()) {
+	if l.strict && u.Scheme != "https" && !IsLoopback(u.Hostname()) {
 		l.fail(name, "is not https", "production sends nothing in the clear but to itself")
 	}
 }
