@@ -31,6 +31,9 @@ type binaries struct {
 // are installed at all, it fetches some.
 func findBinaries(ctx context.Context, major int, log io.Writer) (binaries, error) {
 	installed := installedBinaries(ctx)
+	if err := ctx.Err(); err != nil {
+		return binaries{}, err // the search may have been broken off
+	}
 	if major == 0 && len(installed) > 0 {
 		return installed[0], nil
 	}

@@ -108,7 +108,7 @@ func (c cluster) server(dir string, port int) *exec.Cmd {
 	}
 	if !c.durable {
 		settings = append(settings,
-			"fsync=off", "synchronous_commit=off", "full_page_writes=off",
+			"fsync=off", "full_page_writes=off",
 			"wal_level=minimal", "max_wal_senders=0", "max_wal_size=64MB",
 		)
 	}

@@ -34,23 +34,27 @@ func readPIDFile(dir string) (pidFile, error) {
 	return pidFile{pid, len(lines) > statusLine && strings.TrimSpace(lines[statusLine]) == "ready"}, nil
 }
 
-// clearStalePID makes way for a start in dir. A server there that is about to end, because its parent died, gets some
-// seconds for it. A file that a killed server left behind is removed here and not left to Postgres, which takes it for
-// a running server when some other process bears that process id by now, as happens in restarted containers.
+// clearStalePID makes way for a start in dir. A server there whose parent died is about to end: it gets time for that.
+// A file that a killed server left behind is removed here and not left to Postgres, which takes it for a running server
+// when some other process bears that process id by now, as happens in restarted containers.
 func clearStalePID(ctx context.Context, dir string) error {
-	const patience = 10 * time.Second
+	const patience = 2 * time.Second // until a server that goes on taking connections is held to be here to stay
 	for deadline := time.Now().Add(patience); ; {
 		user, err := userOf(dir)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil // not Linux: Postgres must find out by itself
-		case user == 0:
-			// Nobody is left: neither the server nor a process of it, which is why the file may go.
+		}
+		if user == 0 {
+			// Nobody is left, neither the server nor a process of it, which is why the file may go.
 			if err := os.Remove(pidPath(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 			return nil
-		case time.Now().After(deadline):
+		}
+		if lock, err := readPIDFile(dir); err == nil && !lock.ready {
+			deadline = time.Now().Add(patience)
+		}
+		if time.Now().After(deadline) {
 			return fmt.Errorf("a server (process %d) already runs on this data", user)
 		}
 		select {
