@@ -130,17 +130,27 @@ func fetchBinaries(ctx context.Context, log io.Writer) (binaries, error) {
 	if err := errors.Join(openToAll(partial), os.RemoveAll(home), os.Rename(partial, home)); err != nil {
 		return binaries{}, err
 	}
+	archives, err := filepath.Glob(filepath.Join(cache, "*.txz"))
+	if err != nil {
+		return binaries{}, err
+	}
+	for _, archive := range archives { // unpacked, it is of no use
+		if err := os.Remove(archive); err != nil {
+			return binaries{}, err
+		}
+	}
 	return inspect(ctx, bin)
 }
 
 // cacheDir is where what is made or fetched once is kept. Root's is used by another user, who may not enter root's home.
 func cacheDir() (string, error) {
-	dir := "/var/cache"
-	if os.Geteuid() != 0 {
-		var err error
-		if dir, err = os.UserCacheDir(); err != nil {
-			return "", err
-		}
+	if os.Geteuid() == 0 {
+		const dir = "/var/cache/trackstore"
+		return dir, makeOpen(dir)
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
 	}
 	dir = filepath.Join(dir, "trackstore")
 	return dir, os.MkdirAll(dir, 0o755)

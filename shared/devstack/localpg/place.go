@@ -45,7 +45,7 @@ func place(dataDir string, acct account) (string, error) {
 		return dataDir, nil
 	}
 
-	if err := os.MkdirAll(elsewhere, 0o755); err != nil {
+	if err := makeOpen(elsewhere); err != nil {
 		return "", err
 	}
 	prefix := fmt.Sprintf("postgres-%x-", sha256.Sum256([]byte(dataDir)))[:len("postgres-")+16] + "-"
@@ -61,4 +61,12 @@ func place(dataDir string, acct account) (string, error) {
 	target := filepath.Join(elsewhere, prefix+rand.Text()[:8])
 	// The link first: a link without a target is an empty state, a target without a link would be garbage.
 	return target, os.Symlink(target, dataDir)
+}
+
+// makeOpen creates a folder of root's that every user may enter, whatever the umask is.
+func makeOpen(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o755)
 }
