@@ -1,0 +1,37 @@
+package pgstore
+
+import (
+	"context"
+	"time"
+
+	"trackstore/shared/track"
+)
+
+// OpenSession enters a companion session and returns when it ends. Each one removes a few
+// that are over, so that the table stays as small as the number of live ones.
+func (s *Store) OpenSession(ctx context.Context, tokenHash [32]byte, user track.ID, life time.Duration) (time.Time, error) {
+	var expires time.Time
+	err := retry(ctx, func() error {
+		return s.pool.QueryRow(ctx, `
+			WITH over AS (
+				DELETE FROM companion_sessions WHERE token_hash IN (
+					SELECT token_hash FROM companion_sessions WHERE expires_at < now()
+					ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED)
+			)
+			INSERT INTO companion_sessions (token_hash, user_id, expires_at)
+			VALUES ($1, $2, now() + make_interval(secs => $3)) RETURNING expires_at`,
+			tokenHash[:], user, life.Seconds()).Scan(&expires)
+	})
+	return expires, s.failure("open a companion session", err)
+}
+
+// SessionUser returns whose session a token stands for; track.ErrNotFound where there is
+// none, or it is over.
+func (s *Store) SessionUser(ctx context.Context, tokenHash [32]byte) (track.ID, error) {
+	var user track.ID
+	err := retry(ctx, func() error {
+		return s.pool.QueryRow(ctx, `
+			SELECT user_id FROM companion_sessions WHERE token_hash = $1 AND expires_at > now()`, tokenHash[:]).Scan(&user)
+	})
+	return user, s.failure("companion session", err)
+}

@@ -1,0 +1,43 @@
+package upload
+
+import (
+	"net/http"
+	"slices"
+)
+
+// cors lets pages of some origins call the API. The API takes no cookies, so no answer
+// allows credentials, and any origin may be let in.
+type cors struct {
+	any     bool
+	origins []string
+}
+
+func newCORS(origins []string) cors {
+	return cors{slices.Contains(origins, "*"), origins}
+}
+
+// handle sets the headers that a browser looks for, on refusals too, and answers a
+// preflight, which it reports.
+func (c cors) handle(w http.ResponseWriter, r *http.Request) bool {
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	allowed := origin != "" && (c.any || slices.Contains(c.origins, origin))
+	if allowed {
+		if c.any {
+			origin = "*"
+		}
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Expose-Headers", "Location, "+requestIDHeader)
+	}
+	if r.Method != http.MethodOptions {
+		return false
+	}
+	if allowed && r.Header.Get("Access-Control-Request-Method") != "" {
+		h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+		h.Set("Access-Control-Allow-Headers", "authorization, content-type, idempotency-key")
+		h.Set("Access-Control-Max-Age", "600")
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}

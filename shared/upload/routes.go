@@ -1,0 +1,129 @@
+package upload
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"trackstore/shared/track"
+)
+
+// Route is one call of the API.
+type Route struct {
+	Method string
+	Path   string // with {names} as in OpenAPI and http.ServeMux
+	Access Access
+	serve  func(a *api, w http.ResponseWriter, r *http.Request, user track.ID) error
+}
+
+// Access says who may make a call.
+type Access int
+
+// The ways in.
+const (
+	Open    Access = iota // anybody
+	Bearer                // whoever has a JWT
+	Session               // whoever has a companion session's token, in the path
+)
+
+// Routes lists the calls of the API. HEAD goes wherever GET does, and OPTIONS everywhere.
+func Routes() []Route {
+	return []Route{
+		{"POST", "/v1/uploads", Bearer, (*api).openUpload},
+		{"GET", "/v1/uploads/{upload_id}", Bearer, (*api).getUpload},
+		{"DELETE", "/v1/uploads/{upload_id}", Bearer, (*api).abortUpload},
+		{"POST", "/v1/uploads/{upload_id}/parts", Bearer, (*api).signParts},
+		{"POST", "/v1/uploads/{upload_id}/complete", Bearer, (*api).completeUpload},
+
+		{"GET", "/v1/tracks/{track_id}", Bearer, (*api).getTrack},
+		{"GET", "/v1/tracks/{track_id}/audio", Bearer, (*api).getAudio},
+		{"DELETE", "/v1/tracks/{track_id}", Bearer, (*api).deleteTrack},
+
+		{"POST", "/v1/companion-sessions", Bearer, (*api).openSession},
+		{"GET", "/u/{token}/s3/params", Session, (*api).companionParams},
+		{"POST", "/u/{token}/s3/multipart", Session, (*api).companionCreate},
+		{"GET", "/u/{token}/s3/multipart/{upload_id}", Session, (*api).companionListParts},
+		{"DELETE", "/u/{token}/s3/multipart/{upload_id}", Session, (*api).companionAbort},
+		{"GET", "/u/{token}/s3/multipart/{upload_id}/batch", Session, (*api).companionSignParts},
+		{"GET", "/u/{token}/s3/multipart/{upload_id}/{part_number}", Session, (*api).companionSignPart},
+		{"POST", "/u/{token}/s3/multipart/{upload_id}/complete", Session, (*api).companionComplete},
+
+		{"GET", "/healthz", Open, (*api).health},
+	}
+}
+
+// newMux routes every request to one of Routes, or to a refusal.
+func (a *api) newMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	allowed := map[string][]string{} // methods by path
+	for _, route := range Routes() {
+		mux.HandleFunc(route.Method+" "+route.Path, func(w http.ResponseWriter, r *http.Request) {
+			if err := a.serve(route, w, r); err != nil {
+				route.Access.fail(w, r, err)
+			}
+		})
+		allowed[route.Path] = append(allowed[route.Path], route.Method)
+	}
+	for path, methods := range allowed {
+		if slices.Contains(methods, "GET") {
+			methods = append(methods, "HEAD")
+		}
+		slices.Sort(methods)
+		allow := strings.Join(append(methods, "OPTIONS"), ", ")
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", allow)
+			Open.fail(w, r, refuse(MethodNotAllowed, "this path takes %s", allow))
+		})
+	}
+	mux.HandleFunc("/", notFound)
+	return mux
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	Open.fail(w, r, refuse(NotFound, "there is no such path"))
+}
+
+// ServeHTTP implements http.Handler.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c, r := newCall(w, r)
+	defer c.finish(a.Log, r)
+	c.Header().Set("Cache-Control", "no-store") // answers hold signed URLs
+	switch escaped := r.URL.EscapedPath(); {
+	case a.cors.handle(c, r):
+	case path.Clean(escaped) != escaped:
+		notFound(c, r) // the mux would redirect
+	default:
+		a.mux.ServeHTTP(c, r)
+	}
+}
+
+// serve lets the caller in and makes the call.
+func (a *api) serve(route Route, w http.ResponseWriter, r *http.Request) error {
+	var user track.ID
+	var err error
+	switch route.Access {
+	case Bearer:
+		user, err = a.Auth.UserID(r)
+	case Session:
+		user, err = a.session(r)
+	}
+	if err != nil {
+		return err
+	}
+	return route.serve(a, w, r, user)
+}
+
+// health tells a load balancer whether the API can work.
+func (a *api) health(w http.ResponseWriter, r *http.Request, _ track.ID) error {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := a.Store.Ping(ctx); err != nil {
+		note(r, slog.String("err", err.Error()))
+		return refuse(Unavailable, "the database does not answer")
+	}
+	return answer(w, http.StatusOK, map[string]string{"status": "ok"})
+}

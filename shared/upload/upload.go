@@ -1,0 +1,141 @@
+// Package upload is the HTTP API: clients open uploads and get signed URLs, send the
+// bytes straight to the storage, and ask what became of them. New returns it as an
+// http.Handler; Routes lists its calls, docs/openapi.yaml describes them.
+//
+// Errors are application/problem+json (RFC 9457) with a stable code: see [Code].
+package upload
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"trackstore/shared/track"
+)
+
+// Limits are what uploads are held to.
+type Limits struct {
+	MaxBytes       int64         // of a file
+	SingleMaxBytes int64         // larger files are sent in parts unless the client asks otherwise
+	URLTTL         time.Duration // a signed URL's life
+	TTL            time.Duration // the life of a multipart upload and of a companion session
+	MaxPending     int           // a user's open uploads
+	AllowedOrigins []string      // of browsers that may call; "*" is any
+}
+
+// eventMargin is how long a ticket that is sent in one request outlives its URL: the
+// transfer may have begun in the URL's last second, and its event takes a while.
+const eventMargin = 5 * time.Minute
+
+// Authenticator tells whose request it is. An error that is to be answered with 401 has a
+// method Challenge, for the header WWW-Authenticate; its text is for the client.
+type Authenticator interface {
+	UserID(*http.Request) (track.ID, error)
+}
+
+// Confirmer looks at the bytes of pending uploads, now, and settles those that are
+// there: stored or failed. It returns the uploads as they then are; those whose bytes
+// have not come stay pending.
+type Confirmer interface {
+	Confirm(ctx context.Context, uploads ...track.ID) ([]track.Upload, error)
+}
+
+// Tickets keeps uploads. Somebody else's are track.ErrNotFound.
+type Tickets interface {
+	// OpenUpload enters a ticket, or returns the upload that its idempotency key opened.
+	// Errors: track.ErrTooManyPending, ErrIdempotencyConflict, ErrNotFound (the track).
+	OpenUpload(context.Context, track.Ticket) (track.Upload, error)
+	Upload(ctx context.Context, user, id track.ID) (track.Upload, error)
+	// PendingUploads lists a user's uploads that count against the limit.
+	PendingUploads(ctx context.Context, user track.ID) ([]track.ID, error)
+}
+
+// Transitions moves pending uploads on. Each compares the state before it sets it.
+type Transitions interface {
+	// BeginMultipart records the backend's id unless there is one, and returns the one that
+	// holds; track.ErrNotFound where the upload is not pending.
+	BeginMultipart(ctx context.Context, id track.ID, multipartID string) (string, error)
+	// AbortUpload returns the upload as it then is, never pending.
+	AbortUpload(ctx context.Context, user, id track.ID) (track.Upload, error)
+	// AbortUnbegun leaves uploads alone that have a backend's id.
+	AbortUnbegun(ctx context.Context, user, id track.ID) error
+}
+
+// Tracks reads and deletes a creator's tracks. Deleted and others' are track.ErrNotFound.
+type Tracks interface {
+	Track(ctx context.Context, creator, id track.ID) (track.Track, error)
+	DeleteTrack(ctx context.Context, creator, id track.ID) error
+}
+
+// Sessions keeps companion sessions by the SHA-256 of their tokens.
+type Sessions interface {
+	OpenSession(ctx context.Context, tokenHash [32]byte, user track.ID, life time.Duration) (expires time.Time, err error)
+	SessionUser(ctx context.Context, tokenHash [32]byte) (track.ID, error)
+}
+
+// Store is the database.
+type Store interface {
+	Tickets
+	Transitions
+	Tracks
+	Sessions
+	Ping(context.Context) error
+}
+
+// Signer signs URLs of a storage backend, without asking the backend.
+type Signer interface {
+	SignPut(context.Context, track.PutSpec) (track.SignedPut, error)
+	SignPost(context.Context, track.PutSpec) (track.SignedPost, error)
+	SignGet(context.Context, track.GetSpec) (url string, err error)
+	SignPart(ctx context.Context, key, multipartID string, number int32, ttl time.Duration) (url string, err error)
+}
+
+// Multiparts handles multipart uploads on a storage backend.
+type Multiparts interface {
+	CreateMultipart(ctx context.Context, key, contentType string) (id string, err error)
+	// ListParts returns all parts; track.ErrNotFound where there is no such upload (any more).
+	ListParts(ctx context.Context, key, multipartID string) ([]track.Part, error)
+	// CompleteMultipart may fail though it took effect; size 0 is not known.
+	CompleteMultipart(ctx context.Context, key, multipartID string, size int64, parts []track.Part) error
+	AbortMultipart(ctx context.Context, key, multipartID string) error
+}
+
+// Backend is a storage backend.
+type Backend interface {
+	Signer
+	Multiparts
+	Bucket() string
+}
+
+// Config is what the API is put together from.
+type Config struct {
+	Limits   Limits
+	Auth     Authenticator
+	Store    Store
+	Confirm  Confirmer
+	NewFiles string             // the backend of new files: track.Local or track.S3
+	Backends map[string]Backend // by name; one that is absent answers 503
+	Log      *slog.Logger
+}
+
+// New returns the API. It opens no connection.
+func New(c Config) http.Handler {
+	a := &api{Config: c, cors: newCORS(c.Limits.AllowedOrigins)}
+	a.mux = a.newMux()
+	return a
+}
+
+type api struct {
+	Config
+	mux  *http.ServeMux
+	cors cors
+}
+
+// backend returns a backend by name.
+func (a *api) backend(name string) (Backend, error) {
+	if b, ok := a.Backends[name]; ok {
+		return b, nil
+	}
+	return nil, refuse(Unavailable, "the %s storage is not configured here", name)
+}

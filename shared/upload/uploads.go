@@ -1,0 +1,180 @@
+package upload
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"trackstore/shared/track"
+)
+
+// uploadStatus is an upload as clients see it.
+type uploadStatus struct {
+	UploadID    track.ID          `json:"upload_id"`
+	TrackID     track.ID          `json:"track_id"`
+	State       track.UploadState `json:"state"`
+	Reason      *track.Reason     `json:"reason"` // null unless it failed
+	ExpiresAt   time.Time         `json:"expires_at"`
+	Size        *int64            `json:"size"` // null: not declared
+	ContentType string            `json:"content_type"`
+	Parts       []track.Part      `json:"parts,omitzero"`
+}
+
+func statusOf(u track.Upload) uploadStatus {
+	s := uploadStatus{UploadID: u.ID, TrackID: u.TrackID, State: u.State, ExpiresAt: u.ExpiresAt, ContentType: u.ContentType}
+	if u.Reason != "" {
+		s.Reason = &u.Reason
+	}
+	if u.Size > 0 {
+		s.Size = &u.Size
+	}
+	return s
+}
+
+// upload returns the user's upload that the path names.
+func (a *api) upload(r *http.Request, user track.ID) (track.Upload, error) {
+	id, err := track.ParseID(r.PathValue("upload_id"))
+	if err != nil {
+		return track.Upload{}, track.ErrNotFound
+	}
+	u, err := a.Store.Upload(r.Context(), user, id)
+	if err == nil {
+		noteUpload(r, u)
+	}
+	return u, err
+}
+
+// getUpload is GET /v1/uploads/{upload_id}.
+func (a *api) getUpload(w http.ResponseWriter, r *http.Request, user track.ID) error {
+	u, err := a.upload(r, user)
+	if err != nil {
+		return err
+	}
+	s := statusOf(u)
+	if u.State == track.UploadPending && u.Method == track.MethodMultipart {
+		if s.Parts, err = a.receivedParts(r.Context(), u); err != nil {
+			return err
+		}
+	}
+	return answer(w, http.StatusOK, s)
+}
+
+// completeUpload is POST /v1/uploads/{upload_id}/complete.
+func (a *api) completeUpload(w http.ResponseWriter, r *http.Request, user track.ID) error {
+	body, err := readBody(w, r, maxCompleteBody)
+	if err != nil {
+		return err
+	}
+	var named []track.Part
+	if body != nil {
+		list := array(track.MaxParts, func(at string, value json.RawMessage) error {
+			p, err := decodePart(at, value)
+			named = append(named, p)
+			return err
+		})
+		if err := (fields{"parts": list}).decode(body); err != nil {
+			return err
+		}
+	}
+	u, err := a.upload(r, user)
+	if err != nil {
+		return err
+	}
+	if u, err = a.complete(r, u, named); err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, statusOf(u))
+}
+
+func decodePart(at string, value json.RawMessage) (track.Part, error) {
+	var number, size *int64
+	var etag *string
+	// size stands in the list that a client resumes from; a list of its own needs none.
+	err := fields{"part_number": whole(&number), "etag": text(&etag), "size": whole(&size)}.object(at, value)
+	switch {
+	case err != nil:
+		return track.Part{}, err
+	case number == nil || etag == nil:
+		return track.Part{}, refuse(InvalidRequest, "%s: needs part_number and etag", at)
+	case *number < 1 || *number > track.MaxParts:
+		return track.Part{}, refuse(InvalidRequest, "%s.part_number: is not between 1 and %d", at, track.MaxParts)
+	}
+	p := track.Part{Number: int32(*number), ETag: trimETag(*etag)}
+	if size != nil {
+		p.Size = *size
+	}
+	return p, nil
+}
+
+// complete puts u's parts together, if it has any, and settles it. Called again, it
+// answers what the first call did.
+func (a *api) complete(r *http.Request, u track.Upload, named []track.Part) (track.Upload, error) {
+	ctx := r.Context()
+	switch {
+	case u.State == track.UploadExpired || u.State == track.UploadAborted:
+		return u, refuse(NotPending, "the upload is %s", u.State)
+	case u.State != track.UploadPending:
+		return u, nil
+	case u.Method != track.MethodMultipart && named != nil:
+		return u, refuse(InvalidRequest, "parts: the upload's method is %s, which has no parts", u.Method)
+	case u.Method == track.MethodMultipart && named == nil:
+		return u, refuse(InvalidRequest, "parts: is required for a multipart upload")
+	}
+	// Where this fails without a clear answer, the object may be there all the same.
+	unclear := a.assemble(ctx, u, named)
+	if unclear != nil && !track.IsRetryable(unclear) {
+		return u, unclear
+	}
+	settled, err := a.Confirm.Confirm(ctx, u.ID)
+	if err != nil {
+		return u, err
+	}
+	for _, s := range settled {
+		if s.ID == u.ID {
+			u = s
+		}
+	}
+	switch u.State {
+	case track.UploadStored, track.UploadFailed:
+		return u, nil
+	case track.UploadPending:
+		if unclear != nil {
+			return u, unclear
+		}
+		return u, refuse(NotUploaded, "the bytes are not there yet; the upload stays pending")
+	}
+	return u, refuse(NotPending, "the upload is %s", u.State)
+}
+
+// abortUpload is DELETE /v1/uploads/{upload_id}. The row goes first: from then on no
+// event and no twin of this call can store what is about to be given up. A crash before
+// the backend knows leaves parts that the sweep aborts.
+func (a *api) abortUpload(w http.ResponseWriter, r *http.Request, user track.ID) error {
+	id, err := track.ParseID(r.PathValue("upload_id"))
+	if err != nil {
+		return track.ErrNotFound
+	}
+	if err := a.abort(r, user, id); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *api) abort(r *http.Request, user, id track.ID) error {
+	u, err := a.Store.AbortUpload(r.Context(), user, id)
+	if err != nil {
+		return err
+	}
+	noteUpload(r, u)
+	if u.State == track.UploadStored {
+		return refuse(AlreadyStored, "the upload is stored; delete its track instead")
+	}
+	if b := a.Backends[u.Backend]; b != nil && u.State == track.UploadAborted && u.MultipartID != "" {
+		if err := b.AbortMultipart(r.Context(), u.Key, u.MultipartID); err != nil {
+			note(r, slog.String("abort_err", err.Error())) // the sweep does it
+		}
+	}
+	return nil
+}
