@@ -28,6 +28,8 @@ type commands struct {
 
 	Upload uploadCmd `cmd:"" help:"Upload audio files to the server, and go on after an interruption."`
 
+	Config configCmd `cmd:"" help:"Check the configuration."`
+
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

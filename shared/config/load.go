@@ -10,11 +10,16 @@ import (
 // An empty variable counts as unset. The error is an *Error with every problem at once;
 // faults that only production refuses are in Base.Warnings elsewhere.
 func Load[T any, P loadable[T]](getenv func(string) string) (T, error) {
-	cfg, warnings, err := load[T, P](getenv)
+	var cfg T
+	l := &loader{getenv: getenv}
+	P(&cfg).load(l)
 	if b, ok := any(&cfg).(interface{ warn([]Problem) }); ok {
-		b.warn(warnings)
+		b.warn(l.warnings)
 	}
-	return cfg, err
+	if len(l.problems) > 0 {
+		return cfg, &Error{l.problems}
+	}
+	return cfg, nil
 }
 
 // loadable is a pointer to a program's struct.
@@ -23,23 +28,14 @@ type loadable[T any] interface {
 	load(*loader)
 }
 
-func load[T any, P loadable[T]](getenv func(string) string) (cfg T, warnings []Problem, err error) {
-	l := &loader{getenv: getenv}
-	P(&cfg).load(l)
-	if len(l.problems) > 0 {
-		err = &Error{l.problems}
-	}
-	return cfg, l.warnings, err
-}
-
 func (b *Base) warn(ps []Problem) { b.Warnings = ps }
 
 // Program is something that reads variables.
 type Program struct {
 	Name      string
 	Variables []string // their names, in the order of reading
-	// Check validates the environment for this program; the error is that of Load.
-	Check func(getenv func(string) string) (warnings []Problem, err error)
+	// Check validates the environment for this program.
+	Check func(getenv func(string) string) (problems, warnings []Problem)
 }
 
 // Programs lists what each program reads. The lists are not kept by hand: every program's
@@ -58,11 +54,14 @@ func Programs() []Program {
 }
 
 func program[T any, P loadable[T]](name string) Program {
-	p := Program{Name: name, Check: func(getenv func(string) string) ([]Problem, error) {
-		_, warnings, err := load[T, P](getenv)
-		return warnings, err
-	}}
-	_, _ = p.Check(func(name string) string { // its problems do not matter here
+	check := func(getenv func(string) string) (problems, warnings []Problem) {
+		var cfg T
+		l := &loader{getenv: getenv}
+		P(&cfg).load(l)
+		return l.problems, l.warnings
+	}
+	p := Program{Name: name, Check: check}
+	_, _ = check(func(name string) string { // its problems do not matter here
 		if !slices.Contains(p.Variables, name) {
 			p.Variables = append(p.Variables, name)
 		}

@@ -25,7 +25,10 @@ type Client struct {
 func (c *Client) load(l *loader) {
 	c.URL = l.endpoint("TRACKSTORE_URL")
 	c.Token = get[Secret](l, "TRACKSTORE_TOKEN")
+	if l.getenv("TRACKSTORE_URL") == "" {
+		l.fail("TRACKSTORE_URL", "is not set", "the local stack writes it to .local/env")
+	}
 	if c.Token.IsZero() {
-		l.fail("TRACKSTORE_TOKEN", "is not set", "the local stack writes one to .local/env")
+		l.fail("TRACKSTORE_TOKEN", "is not set", "the local stack writes it to .local/env")
 	}
 }

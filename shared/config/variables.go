@@ -91,7 +91,7 @@ var variables = []Variable{
 	{"PORT", 20, 10, count, "8080", "",
 		"The port of the local stack on 127.0.0.1."},
 
-	{"TRACKSTORE_URL", 21, 10, link, "http://127.0.0.1:8080", "",
+	{"TRACKSTORE_URL", 21, 10, link, "", "http://127.0.0.1:8080",
 		"The API that `trackstore upload` sends to."},
 	{"TRACKSTORE_TOKEN", 21, 10, secret, "", "a JWT of the user who uploads",
 		"The bearer token of `trackstore upload`."},
@@ -116,7 +116,7 @@ var rules = []string{
 		"**In production** `UPLOAD_TTL` is no shorter than `UPLOAD_URL_TTL`.",
 	"`MIGRATE_LEASE` is at least 1s. **In production** `STORAGE_GRACE` is no shorter than `UPLOAD_TTL` and `MIGRATE_LEASE`.",
 	"`CORS_ALLOWED_ORIGINS` holds origins (`https://host` or `https://host:port`, no path) or `*`. `LOG_LEVEL` is `debug`, `info`, `warn` or `error`. " +
-		"`PORT` is from 1 to 65535, `TRACKSTORE_URL` an absolute http or https URL, and `TRACKSTORE_TOKEN` set where a client needs it.",
+		"`PORT` is from 1 to 65535, `TRACKSTORE_URL` an absolute http or https URL; a client needs it and `TRACKSTORE_TOKEN`.",
 	"**In production** `TRACK_STORAGE_BACKEND` is exactly `local` or `s3`, and `s3` needs `AWS_S3_ENABLED=true`: the program never starts " +
 		"with the flag on and no S3 behind it. In development and staging the same faults warn and fall back to `local`.",
 }
