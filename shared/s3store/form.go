@@ -22,7 +22,7 @@ func (s *Store) SignPost(ctx context.Context, spec track.PutSpec) (track.SignedP
 		"success_action_status": "201",
 	}
 	if c := spec.Checksum; c != nil {
-		fields[checksumHeader(c.Algorithm)] = c.Value
+		fields[c.Algorithm.Header()] = c.Value
 	}
 	conditions := []any{[]any{"content-length-range", least, most}}
 	for name, value := range fields {

@@ -22,7 +22,7 @@ func (s *Store) SignPut(ctx context.Context, spec track.PutSpec) (track.SignedPu
 		"If-None-Match": "*",
 	}
 	if spec.Checksum != nil {
-		headers[checksumHeader(spec.Checksum.Algorithm)] = spec.Checksum.Value
+		headers[spec.Checksum.Algorithm.Header()] = spec.Checksum.Value
 	}
 	u, err := s.sign(ctx, http.MethodPut, spec.Key, url.Values{}, headers, spec.Size, spec.TTL)
 	if err != nil {
@@ -83,17 +83,4 @@ func (s *Store) sign(
 // seconds rounds up, into what S3 accepts: one second to seven days.
 func seconds(ttl time.Duration) int64 {
 	return int64(min(max((ttl+time.Second-1)/time.Second, 1), 7*24*3600))
-}
-
-// checksumHeader is the header, and the form field, of an algorithm's sum.
-func checksumHeader(a track.Algorithm) string {
-	switch a {
-	case track.CRC64NVME:
-		return "x-amz-checksum-crc64nvme"
-	case track.CRC32C:
-		return "x-amz-checksum-crc32c"
-	case track.SHA256:
-		return "x-amz-checksum-sha256"
-	}
-	panic("no checksum algorithm: " + string(a))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // Algorithm names a checksum as S3 does.
@@ -28,6 +29,9 @@ func (a Algorithm) Size() int {
 	}
 	return 0
 }
+
+// Header returns the name of the HTTP header, and of the form field, that carries a sum.
+func (a Algorithm) Header() string { return "x-amz-checksum-" + strings.ToLower(string(a)) }
 
 // Checksum is a checksum of a whole object; Value is base64 (standard, padded) of
 // the sum in big-endian order, as S3's headers have it.

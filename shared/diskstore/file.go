@@ -1,0 +1,131 @@
+package diskstore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"syscall"
+
+	"trackstore/shared/track"
+)
+
+// OpenFile opens a regular file by the path that a track's row names, relative to the root
+// or absolute. Links are followed as long as they stay inside the root.
+//
+//   - track.ErrNotFound: there is no file, or a link leads to none
+//   - track.ErrOutsideRoot: the path or a link leaves the root
+//   - track.ErrNotRegular: a folder, pipe, socket or device
+//   - track.ErrUnavailable: the root itself is not there
+//   - anything else: the file cannot be read
+func (s *Store) OpenFile(filePath string) (track.File, error) {
+	f, err := s.open(filePath)
+	if err != nil {
+		return nil, failure("open", filePath, err)
+	}
+	return f, nil
+}
+
+func (s *Store) open(filePath string) (*file, error) {
+	root, err := s.openRoot()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	rel, err := s.locate(filePath)
+	if err != nil {
+		return nil, err
+	}
+	f, err := openRegular(root, rel)
+	if err == nil || errors.Is(err, track.ErrNotRegular) {
+		return f, err
+	}
+	// An absolute link is one reason of many. Resolving names the true one.
+	if rel, err = s.resolve(root, rel); err != nil {
+		return nil, err
+	}
+	return openRegular(root, rel)
+}
+
+// openRegular opens without waiting: a pipe has no end until somebody writes to it.
+func openRegular(root *os.Root, rel string) (*file, error) {
+	f, err := root.OpenFile(rel, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ENXIO) { // a socket, or a device without a driver
+		return nil, fmt.Errorf("%w: %w", track.ErrNotRegular, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: %s", track.ErrNotRegular, info.Mode())
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &file{f, info}, nil
+}
+
+type file struct {
+	*os.File
+	info os.FileInfo // when it was opened
+}
+
+// Identity asks the system anew.
+func (f *file) Identity() (track.FileIdentity, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return track.FileIdentity{}, err
+	}
+	return identity(info), nil
+}
+
+// ResolveFile returns the path under the root, with no link in it, of the file that a path
+// leads to. Two paths lead to one file if they resolve to the same; hard links apart.
+func (s *Store) ResolveFile(filePath string) (string, error) {
+	root, err := s.openRoot()
+	if err != nil {
+		return "", failure("resolve", filePath, err)
+	}
+	defer root.Close()
+	rel, err := s.locate(filePath)
+	if err == nil {
+		rel, err = s.resolve(root, rel)
+	}
+	return rel, failure("resolve", filePath, err)
+}
+
+// RemoveFile removes the name that a path ends with, durably: the file, or the link, never
+// what a link leads to. Its errors are those of OpenFile.
+func (s *Store) RemoveFile(filePath string) error {
+	return failure("remove", filePath, s.remove(filePath))
+}
+
+func (s *Store) remove(filePath string) error {
+	root, err := s.openRoot()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	rel, err := s.locate(filePath)
+	if err != nil {
+		return err
+	}
+	dir, err := s.resolve(root, path.Dir(rel))
+	if err != nil {
+		return err
+	}
+	rel = path.Join(dir, path.Base(rel))
+	info, err := root.Lstat(rel)
+	if err != nil {
+		return err
+	}
+	if mode := info.Mode(); !mode.IsRegular() && mode&os.ModeSymlink == 0 {
+		return fmt.Errorf("%w: %s", track.ErrNotRegular, mode)
+	}
+	if err := root.Remove(rel); err != nil {
+		return err
+	}
+	return syncDir(root, dir)
+}

@@ -1,0 +1,199 @@
+package diskstore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"trackstore/shared/track"
+)
+
+// Handler serves what the store signs, below the path of Config.URL:
+//
+//	PUT  {key}  a file, or a part of one     200, ETag
+//	GET  {key}  a file, with Range; or HEAD  200, 206
+//	POST        a form with a file           201, XML as S3 has it
+//
+// Errors are problem+json: 403 for a signature that is wrong or has expired, 400, 411 and
+// 413 for what differs from what was signed, 412 where the key is taken. Bytes count only
+// when all of them are there; the answer follows when they are on disk.
+func (s *Store) Handler() http.Handler {
+	prefix := ""
+	if s.URL != nil {
+		prefix = strings.TrimSuffix(s.URL.Path, "/")
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.allowOrigin(w, r)
+		key, below := strings.CutPrefix(r.URL.Path, prefix+"/")
+		if !below && r.URL.Path != prefix {
+			s.answer(w, r, &refusal{http.StatusNotFound, "not_found", "there is nothing at this path"})
+			return
+		}
+		if err := s.serve(w, r, key); err != nil {
+			s.answer(w, r, err)
+		}
+	})
+}
+
+func (s *Store) serve(w http.ResponseWriter, r *http.Request, key string) error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return &refusal{http.StatusBadRequest, "malformed", "the query cannot be read"}
+	}
+	switch r.Method {
+	case http.MethodOptions:
+		return preflight(w, r)
+	case http.MethodPost:
+		return s.post(w, r)
+	case http.MethodPut, http.MethodGet, http.MethodHead:
+	default:
+		w.Header().Set("Allow", "GET, HEAD, PUT, POST, OPTIONS")
+		return &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "files take GET, HEAD, PUT and POST"}
+	}
+	if err := s.verify(r.Method, key, query); err != nil {
+		return err
+	}
+	switch {
+	case r.Method != http.MethodPut:
+		return s.get(w, r, key, query)
+	case query.Has(paramPart):
+		return s.servePart(w, r, key, query)
+	}
+	return s.put(w, r, key, query)
+}
+
+func (s *Store) get(w http.ResponseWriter, r *http.Request, key string, query url.Values) error {
+	f, err := s.open(key)
+	if err != nil {
+		return failure("get", key, err)
+	}
+	defer f.Close()
+	h := w.Header()
+	h.Set("Content-Type", describe(key, f.info).ContentType)
+	if t := query.Get(paramType); t != "" {
+		h.Set("Content-Type", t)
+	}
+	h.Set("X-Content-Type-Options", "nosniff") // whatever was uploaded is not taken for a page
+	if d := query.Get(paramDisposition); d != "" {
+		h.Set("Content-Disposition", d)
+	}
+	id := identity(f.info)
+	h.Set("ETag", fmt.Sprintf(`"%x-%x"`, id.ModTime, id.Size))
+	http.ServeContent(w, r, "", f.info.ModTime(), f)
+	return nil
+}
+
+// put stores a file. Signed values cannot be malformed.
+func (s *Store) put(w http.ResponseWriter, r *http.Request, key string, query url.Values) error {
+	size, _ := strconv.ParseInt(query.Get(paramSize), 10, 64)
+	if err := checkLength(r.ContentLength, size, size); err != nil {
+		return err
+	}
+	var declared *track.Checksum
+	headers := map[string]string{"Content-Type": query.Get(paramType), "If-None-Match": "*"}
+	if query.Has(paramChecksum) {
+		declared = &track.Checksum{Algorithm: track.Algorithm(query.Get(paramAlgorithm)), Value: query.Get(paramChecksum)}
+		headers[declared.Algorithm.Header()] = declared.Value
+	}
+	for name, value := range headers {
+		if got := r.Header.Get(name); got != value {
+			return &refusal{http.StatusBadRequest, "mismatch", fmt.Sprintf("the header %s is %q, not %q as signed", name, got, value)}
+		}
+	}
+	if s.isTaken(key) {
+		// A client that still sends would not read the answer.
+		_, _ = io.Copy(io.Discard, r.Body)
+		return failure("put", key, track.ErrExists)
+	}
+	var got received
+	err := s.create(key, func(f *os.File) (err error) {
+		got, err = receive(f, r.Body, size, size, declared)
+		return err
+	})
+	if err != nil {
+		return failure("put", key, cutOff(err))
+	}
+	s.announce(r.Context(), "ObjectCreated:Put", key, got)
+	w.Header().Set("ETag", strconv.Quote(got.etag))
+	return nil
+}
+
+func (s *Store) servePart(w http.ResponseWriter, r *http.Request, key string, query url.Values) error {
+	if err := checkLength(r.ContentLength, 0, track.MaxPartSize); err != nil {
+		return err
+	}
+	number, err := strconv.ParseInt(query.Get(paramPart), 10, 32)
+	if err != nil || number < 1 || number > track.MaxParts {
+		return &refusal{http.StatusBadRequest, "malformed", fmt.Sprintf("parts have numbers from 1 to %d", track.MaxParts)}
+	}
+	etag, err := s.putPart(key, query.Get(paramUpload), int32(number), r.Body, r.ContentLength)
+	if err != nil {
+		return failure("put a part of", key, cutOff(err))
+	}
+	w.Header().Set("ETag", strconv.Quote(etag))
+	return nil
+}
+
+// isTaken spares a client from sending what would be refused anyway; nothing relies on it.
+func (s *Store) isTaken(key string) bool {
+	root, err := s.openRoot()
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	_, err = root.Lstat(key)
+	return err == nil
+}
+
+func checkLength(length, least, most int64) error {
+	switch {
+	case length < 0:
+		return &refusal{http.StatusLengthRequired, "length_required", "a Content-Length is needed"}
+	case length > most:
+		return &refusal{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body has %d bytes, not %s as signed", length, sizes(least, most))}
+	case length < least:
+		return &refusal{http.StatusBadRequest, "mismatch", fmt.Sprintf("the body has %d bytes, not %s as signed", length, sizes(least, most))}
+	}
+	return nil
+}
+
+// cutOff tells a body that ended early from a disk that failed.
+func cutOff(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: the body ended early", track.ErrMismatch)
+	}
+	return err
+}
+
+// allowOrigin lets pages of the allowed origins read the answer.
+func (s *Store) allowOrigin(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	if origin == "" || !slices.Contains(s.AllowedOrigins, origin) && !slices.Contains(s.AllowedOrigins, "*") {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Expose-Headers", "ETag, Location, Content-Length, Content-Range, Accept-Ranges")
+}
+
+// preflight answers a browser that asks before it sends.
+func preflight(w http.ResponseWriter, r *http.Request) error {
+	h := w.Header()
+	if h.Get("Access-Control-Allow-Origin") == "" {
+		return &refusal{http.StatusForbidden, "origin_not_allowed", "pages of this origin may not use this server"}
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, PUT, POST")
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		h.Set("Access-Control-Allow-Headers", asked)
+	}
+	h.Set("Access-Control-Max-Age", "3600")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,15 @@
+package diskstore
+
+import (
+	"os"
+	"syscall"
+
+	"trackstore/shared/track"
+)
+
+func identity(info os.FileInfo) track.FileIdentity {
+	st := info.Sys().(*syscall.Stat_t)
+	return track.FileIdentity{
+		Device: uint64(st.Dev), Inode: st.Ino, Size: st.Size, ModTime: st.Mtimespec.Nano(), ChangeTime: st.Ctimespec.Nano(),
+	}
+}
