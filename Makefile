@@ -1,11 +1,11 @@
 # trackstore. `make` lists what there is to do.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench e2e sam-local
+.PHONY: help run build test lint template bench e2e sam-local
 .DELETE_ON_ERROR:
 
-# Functions run on arm64 unless told otherwise: make build GOARCH=amd64
-FUNCTION_ARCH ?= arm64
+include functions/build.mk
+
 # Narrow a run down: make test PACKAGES=./shared/upload/... FLAGS='-run TestPut'
 PACKAGES ?= ./...
 FLAGS    ?=
@@ -18,14 +18,8 @@ run: ## Start the whole local stack (PORT, TRACK_STORAGE_BACKEND=local and so on
 	@go build -o bin/trackstore ./cmd/trackstore
 	@exec bin/trackstore dev
 
-build: ## Build the command and the functions (bin/trackstore, bin/functions/*/bootstrap)
+build: functions ## Build the command and the functions (bin/trackstore, bin/functions/*/bootstrap; ARCHITECTURE=x86_64)
 	go build -trimpath -o bin/trackstore ./cmd/trackstore
-	@set -e; for main in functions/*/main.go; do \
-		name=$$(basename $$(dirname $$main)); \
-		echo "building $$name for linux/$(FUNCTION_ARCH)"; \
-		GOOS=linux GOARCH=$(FUNCTION_ARCH) CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc \
-			-ldflags='-s -w' -o bin/functions/$$name/bootstrap ./functions/$$name; \
-	done
 
 test: bin/gotestsum ## Run every test with the race detector, against a real Postgres and a real S3 server
 	@bin/gotestsum --format=pkgname --format-hide-empty-pkg -- -race $(FLAGS) $(PACKAGES)
@@ -34,6 +28,13 @@ lint: bin/golangci-lint bin/govulncheck ## Check style, import walls, formatting
 	@bin/golangci-lint run
 	@bin/golangci-lint fmt --diff
 	@./tools/vulncheck
+
+# Python and Node for these alone; everything else needs Go.
+template: bin/venv bin/node_modules ## Check template.yaml and the state machine with SAM's own tools, and build with SAM
+	@bin/venv/bin/cfn-lint template.yaml
+	@SAM_CLI_TELEMETRY=0 bin/venv/bin/sam validate --lint --region eu-central-1
+	@bin/node_modules/.bin/asl-validator --json-path statemachines/migrate-storage.asl.json
+	@SAM_CLI_TELEMETRY=0 bin/venv/bin/sam build
 
 bench: ## Run the benchmarks, which print ratios against a peer in the same run
 	@go test -run='^$$' -bench=. -benchmem $(FLAGS) $(PACKAGES)
@@ -51,3 +52,13 @@ bin/govulncheck: PACKAGE = golang.org/x/vuln/cmd/govulncheck
 bin/gotestsum bin/golangci-lint bin/govulncheck: tools/go.mod tools/go.sum
 	@echo 'building $(@F) (once; the first time it may take minutes)'
 	@go build -C tools -o ../$@ $(PACKAGE)
+
+bin/venv: tools/requirements.txt
+	@echo 'installing the SAM CLI (once)'
+	@python3 -m venv $@
+	@$@/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
+	@touch $@
+
+bin/node_modules:
+	@npm install --silent --no-audit --no-fund --no-save --prefix bin asl-validator@4.0.0
+	@touch $@
