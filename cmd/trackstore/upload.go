@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"trackstore/shared/client"
+	"trackstore/shared/config"
 	"trackstore/shared/track"
 )
 
@@ -38,17 +39,15 @@ func (uploadCmd) Help() string {
 }
 
 func (u *uploadCmd) Run(ctx context.Context, c *console) error {
-	url := u.URL
-	if url == "" {
-		url = c.getenv("TRACKSTORE_URL")
-	}
-	token := c.getenv("TRACKSTORE_TOKEN")
-	const hint = "beside a running local stack: set -a; . .local/env; set +a"
+	cfg, err := config.Load[config.Client](func(name string) string {
+		if name == "TRACKSTORE_URL" && u.URL != "" {
+			return u.URL
+		}
+		return c.getenv(name)
+	})
 	switch {
-	case url == "":
-		return withHint(errors.New("which server? Set TRACKSTORE_URL or give --url"), hint)
-	case token == "":
-		return withHint(errors.New("TRACKSTORE_TOKEN is not set: the server wants a token (a JWT of the user)"), hint)
+	case err != nil:
+		return withHint(err, "beside a running local stack: set -a; . .local/env; set +a")
 	case len(u.Files) > 1 && (u.Title != "" || u.Track != ""):
 		return errors.New("--title and --track go with one file")
 	case u.Title != "" && u.Track != "":
@@ -59,7 +58,7 @@ func (u *uploadCmd) Run(ctx context.Context, c *console) error {
 
 	run := &uploadRun{
 		uploadCmd: u,
-		client:    client.New(url, token, client.Options{Parallel: u.Parallel, GiveUp: u.GiveUp}),
+		client:    client.New(cfg.URL.String(), cfg.Token.Reveal(), client.Options{Parallel: u.Parallel, GiveUp: u.GiveUp}),
 		out:       newUploadOutput(c, u.JSON),
 	}
 	g := new(errgroup.Group)
