@@ -44,7 +44,7 @@ func aacFrames(seconds int, seed int64) [][]byte {
 	frames := make([][]byte, seconds*sampleRate/aacSamples)
 	for i := range frames {
 		// One channel without any band, so that its gain (8 bits) does not matter; then the end mark.
-		frames[i] = binary.BigEndian.AppendUint32(nil, uint32(random.Uint32()&0xff)<<17|0b111)
+		frames[i] = binary.BigEndian.AppendUint32(nil, random.Uint32()&0xff<<17|0b111)
 	}
 	return frames
 }

@@ -119,7 +119,7 @@ func startProgram(t *testing.T, dir string, as *syscall.Credential) (*exec.Cmd, 
 // openDir is a folder that every user may enter.
 func openDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "localpg-")
+	dir, err := os.MkdirTemp("", "localpg-") //nolint:usetesting // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}

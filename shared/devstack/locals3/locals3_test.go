@@ -16,7 +16,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +32,24 @@ import (
 )
 
 const bucket = "music"
+
+// asProgram, set in the environment, makes the test binary a program that runs a server on the folder it names until it
+// is killed.
+const asProgram = "LOCALS3_TEST_DIR"
+
+func TestMain(m *testing.M) {
+	dir := os.Getenv(asProgram)
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	s, err := locals3.Start(context.Background(), locals3.Config{Dir: dir, Log: os.Stderr})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(s.Endpoint, s.DirectEndpoint)
+	select {}
+}
 
 // start starts a server with an empty bucket.
 func start(t *testing.T, cfg locals3.Config) *locals3.Server {
@@ -95,11 +115,13 @@ func read(t *testing.T, s *locals3.Server, key string) []byte {
 func absent(t *testing.T, s *locals3.Server, key string) bool {
 	t.Helper()
 	_, err := client(s).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: &key})
-	var apiErr smithy.APIError
-	if err != nil && !(errors.As(err, &apiErr) && apiErr.ErrorCode() == "NotFound") {
+	if err == nil {
+		return false
+	}
+	if apiErr := smithy.APIError(nil); !errors.As(err, &apiErr) || apiErr.ErrorCode() != "NotFound" {
 		t.Fatal(err)
 	}
-	return err != nil
+	return true
 }
 
 // presign signs a PUT of size bytes.
@@ -302,7 +324,7 @@ func TestSignaturesHold(t *testing.T) {
 			if got := read(t, s, key); !bytes.Equal(got, body) {
 				t.Errorf("read %q", got)
 			}
-			source := url.PathEscape(bucket + "/" + key)
+			source := strings.ReplaceAll(url.QueryEscape(bucket+"/"+key), "+", "%20")
 			if _, err := c.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String(bucket), Key: aws.String(key + ".copy"), CopySource: &source}); err != nil {
 				t.Error(err)
 			}
@@ -423,5 +445,88 @@ func TestATakenAddressIsAnError(t *testing.T) {
 	_, err = locals3.Start(t.Context(), locals3.Config{Dir: t.TempDir(), Addr: l.Addr().String()})
 	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) {
 		t.Fatalf("got %v", err)
+	}
+}
+
+func TestAServerEndsWithItsParent(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	stop(t, start(t, locals3.Config{Dir: dir})) // leaves the bucket and the key there
+
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), asProgram+"="+dir)
+	parent.Stderr = t.Output()
+	stdout, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = parent.Wait() })
+	var s locals3.Server
+	if _, err := fmt.Fscanln(stdout, &s.Endpoint, &s.DirectEndpoint); err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for _, endpoint := range []string{s.Endpoint, s.DirectEndpoint} {
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "http://"))
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				break
+			}
+			if err == nil {
+				conn.Close()
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("still there:", endpoint)
+			}
+		}
+	}
+	start(t, locals3.Config{Dir: dir})
+}
+
+func TestStopLetsRequestsFinish(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, locals3.Config{Dir: dir})
+	body := random(t, 2<<20)
+	target, header := presign(t, s, "late.flac", len(body))
+	header.Set("Expect", "100-continue")
+	conn := sendPut(t, s.Endpoint, target, header, len(body), body[:len(body)/2])
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	if resp, err := http.ReadResponse(answers, nil); err != nil || resp.StatusCode != http.StatusContinue {
+		t.Fatal("the request is not under way:", resp, err)
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		stop(t, s)
+	}()
+	// Only a stop that has begun refuses new connections.
+	for {
+		probe, err := net.Dial("tcp", strings.TrimPrefix(s.Endpoint, "http://"))
+		if err != nil {
+			break
+		}
+		probe.Close()
+	}
+	if _, err := conn.Write(body[len(body)/2:]); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+	<-stopped
+	if !bytes.Equal(read(t, start(t, locals3.Config{Dir: dir}), "late.flac"), body) {
+		t.Error("another file was stored")
 	}
 }
