@@ -23,7 +23,7 @@ import (
 // versitygw takes a body that is cut off for a whole one: a cut PUT becomes a short object, a cut part is listed with
 // the size it should have had, filled up with zeros. S3 drops both. So the guard reads a body to its end before it
 // starts the request upstream, and never breaks off a request that it has started, also when its client is gone.
-// Requests are handed on byte for byte, so that signatures stay valid.
+// All that a signature may cover is handed on as it came.
 type guard struct {
 	proxy *httputil.ReverseProxy
 	spool string // folder for bodies that are too large for memory
@@ -45,7 +45,8 @@ func newGuard(upstream, spool string, logTo io.Writer) *guard {
 			Rewrite: func(r *httputil.ProxyRequest) {
 				path, query, _ := strings.Cut(r.In.RequestURI, "?")
 				r.Out.URL = &url.URL{Scheme: "http", Host: upstream, Opaque: path, RawQuery: query}
-				r.Out.Host = r.In.Host // it is signed
+				r.Out.Host = r.In.Host     // it is signed
+				r.Out.Header.Del("Expect") // is answered by now, and signed by nobody
 				for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 					if v, ok := r.In.Header[name]; ok {
 						r.Out.Header[name] = v
