@@ -3,8 +3,11 @@
 -- the tracks back with `trackstore migrate-storage rollback --all`.
 --
 --     SELECT count(*) FROM tracks WHERE storage_backend <> 'local';
+BEGIN;
+SET LOCAL lock_timeout = '2s';
 DROP INDEX IF EXISTS tracks_storage_backend_s3_idx;
-ALTER TABLE tracks
+ALTER TABLE IF EXISTS tracks
     DROP CONSTRAINT IF EXISTS tracks_storage_backend_check,
     DROP COLUMN IF EXISTS storage_key,
     DROP COLUMN IF EXISTS storage_backend;
+COMMIT;

@@ -4,7 +4,7 @@
 --
 -- The other columns are those of the baseline, for a platform whose table lacks them.
 BEGIN;
-SET LOCAL lock_timeout = '10s';
+SET LOCAL lock_timeout = '2s';
 ALTER TABLE tracks
     ADD COLUMN IF NOT EXISTS file_version bigint NOT NULL DEFAULT 1,
     ADD COLUMN IF NOT EXISTS storage_version_id text NULL,

@@ -1,1 +1,1 @@
-DROP INDEX CONCURRENTLY IF EXISTS tracks_file_path_idx;
+DROP INDEX CONCURRENTLY IF EXISTS tracks_trackstore_file_path_idx;

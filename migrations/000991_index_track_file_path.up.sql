@@ -1,2 +1,4 @@
--- Before a local file is removed: does another row name it?
-CREATE INDEX CONCURRENTLY IF NOT EXISTS tracks_file_path_idx ON tracks (file_path);
+-- Before a local file is removed: does another row name it? A hash, because a platform's
+-- paths may be longer than a btree takes. The indexes from here on bear trackstore's name,
+-- because a platform may have indexes on these columns, by their usual names.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS tracks_trackstore_file_path_idx ON tracks USING hash (file_path);

@@ -1,1 +1,1 @@
-DROP INDEX CONCURRENTLY IF EXISTS tracks_deleted_at_idx;
+DROP INDEX CONCURRENTLY IF EXISTS tracks_trackstore_deleted_at_idx;

@@ -1,0 +1,1 @@
+-- The index is 000985's, whose down migration drops it.
