@@ -47,11 +47,6 @@ func newGuard(upstream, spool string, logTo io.Writer) *guard {
 				r.Out.URL = &url.URL{Scheme: "http", Host: upstream, Opaque: path, RawQuery: query}
 				r.Out.Host = r.In.Host     // it is signed
 				r.Out.Header.Del("Expect") // is answered by now, and signed by nobody
-				for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-					if v, ok := r.In.Header[name]; ok {
-						r.Out.Header[name] = v
-					}
-				}
 			},
 		},
 	}

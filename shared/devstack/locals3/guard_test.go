@@ -35,15 +35,14 @@ func TestGuardHandsOnWhatItGot(t *testing.T) {
 		path, query, _ := strings.Cut(uri, "?")
 		req.URL.Opaque, req.URL.RawQuery = path, query
 		req.Host = "storage.example:9000"
-		req.Header.Set("X-Forwarded-For", "192.0.2.1")
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
 
-		if got.RequestURI != uri || got.Host != req.Host || got.Header.Get("X-Forwarded-For") != "192.0.2.1" {
-			t.Errorf("%d bytes: handed on %s of host %s, from %s", size, got.RequestURI, got.Host, got.Header.Get("X-Forwarded-For"))
+		if got.RequestURI != uri || got.Host != req.Host {
+			t.Errorf("%d bytes: handed on %s of host %s", size, got.RequestURI, got.Host)
 		}
 		if gotBody != body || got.ContentLength != int64(size) {
 			t.Errorf("%d bytes: handed on %d, declared %d", size, len(gotBody), got.ContentLength)
