@@ -1,0 +1,146 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"trackstore/shared/track"
+)
+
+const (
+	// partsAtOnce of one file.
+	partsAtOnce = 8
+	// hashBuffer is what the first reading of a large file takes of the buffers' budget, bytes.
+	hashBuffer = 1 << 20
+)
+
+// moveLarge reads a file twice: for its checksums, because the key holds that of the whole,
+// and to send its parts, straight from the file. S3 checks each part against the first
+// reading, and the whole when the parts are put together.
+func (u *Upload) moveLarge(ctx context.Context, lease track.Lease, src source) (track.Outcome, error) {
+	plan, err := u.readParts(ctx, src)
+	if ctx.Err() != nil {
+		return track.Outcome{}, ctx.Err()
+	}
+	if err = src.check(err); err != nil {
+		return cannotRead(lease, err)
+	}
+	outcome := u.outcome(lease, src.before.Size, plan.sum, plan.head)
+
+	// An earlier worker may have died after it had sent everything.
+	switch _, err := u.Bucket.Head(ctx, outcome.NewKey, ""); {
+	case err == nil:
+		return u.verified(ctx, outcome, plan.sum, track.ErrExists)
+	case !errors.Is(err, track.ErrNotFound):
+		return outcome, err
+	}
+	err = u.sendParts(ctx, outcome, src, plan)
+	if err != nil && !errors.Is(err, track.ErrExists) {
+		if changed := src.check(nil); changed != nil {
+			return cannotRead(lease, changed)
+		}
+		return outcome, err
+	}
+	return u.verified(ctx, outcome, plan.sum, err)
+}
+
+// partPlan is what the first reading finds.
+type partPlan struct {
+	size  int64    // of every part but the last, bytes
+	parts []uint64 // the parts' CRC64NVME
+	sum   uint64   // of the whole
+	head  []byte
+}
+
+func (u *Upload) readParts(ctx context.Context, src source) (partPlan, error) {
+	plan := partPlan{size: partSize(src.before.Size)}
+	buf, err := u.buffers.get(ctx, hashBuffer)
+	if err != nil {
+		return plan, err
+	}
+	defer buf.put()
+	for offset := int64(0); offset < src.before.Size; {
+		var part uint64
+		end := min(offset+plan.size, src.before.Size)
+		for offset < end {
+			if ctx.Err() != nil {
+				return plan, ctx.Err()
+			}
+			buf.size = min(hashBuffer, end-offset)
+			if part, err = buf.fill(src, offset, part); err != nil {
+				return plan, err
+			}
+			plan.sum = buf.update(plan.sum)
+			if offset == 0 {
+				plan.head = append(plan.head, buf.chunk(0)...)
+			}
+			offset += buf.size
+		}
+		plan.parts = append(plan.parts, part)
+	}
+	return plan, nil
+}
+
+// partSize is largestPut, or as much more, in whole MiB, as S3's limit of parts asks for.
+func partSize(size int64) int64 {
+	const mib = 1 << 20
+	least := (size + track.MaxParts - 1) / track.MaxParts
+	return max(largestPut, (least+mib-1)/mib*mib)
+}
+
+// sendParts sends a file under a key. After an error nothing is left but what the last
+// answer was lost of: then the object may be there. A crash leaves a multipart upload,
+// which the sweep aborts when it is old.
+func (u *Upload) sendParts(ctx context.Context, outcome track.Outcome, src source, plan partPlan) error {
+	id, err := u.Large.CreateLarge(ctx, outcome.NewKey, outcome.ContentType)
+	if err != nil {
+		return err
+	}
+	parts := make([]track.Part, len(plan.parts))
+	group, sending := errgroup.WithContext(ctx)
+	group.SetLimit(partsAtOnce)
+	for i, sum := range plan.parts {
+		group.Go(func() (err error) {
+			parts[i], err = u.sendPart(sending, outcome, id, int32(i+1), sum, src, plan.size)
+			return err
+		})
+	}
+	err = group.Wait()
+	if err == nil {
+		_, err = u.Large.CompleteLarge(ctx, outcome.NewKey, id, outcome.NewSize, plan.sum, parts)
+	}
+	if err != nil {
+		// Also when the run is stopped: parts are paid for until somebody aborts them.
+		abort, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if abortErr := u.Large.AbortMultipart(abort, outcome.NewKey, id); abortErr != nil {
+			return errors.Join(err, abortErr)
+		}
+	}
+	return err
+}
+
+// sendPart tries a part several times: a file of many parts is dear to begin anew.
+func (u *Upload) sendPart(
+	ctx context.Context, outcome track.Outcome, multipartID string, number int32, sum uint64, src source, size int64,
+) (track.Part, error) {
+	offset := int64(number-1) * size
+	size = min(size, src.before.Size-offset)
+	body := io.NewSectionReader(u.bandwidth.readerAt(ctx, src), offset, size)
+	for attempt := 1; ; attempt++ {
+		part, err := u.Large.PutPart(ctx, outcome.NewKey, multipartID, number, sum, body, size)
+		if err == nil || !track.IsRetryable(err) || attempt == maxAttempts {
+			return part, err
+		}
+		if pause(ctx, backoff(attempt)) != nil {
+			return part, err
+		}
+		if _, err := body.Seek(0, io.SeekStart); err != nil {
+			return part, err
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package migrate
+
+import (
+	"context"
+	"time"
+
+	"trackstore/shared/track"
+)
+
+// One statement settles up to settleBatch outcomes, and none waits longer than settleDelay.
+const (
+	settleBatch = 64
+	settleDelay = 25 * time.Millisecond
+)
+
+// settleAll writes outcomes to the database until their channel is closed. Until then a
+// crash loses them: the copies stay, their leases run out, and whoever claims the tracks
+// next finds the copies there.
+func (r *run) settleAll(ctx context.Context, fail context.CancelCauseFunc) {
+	for first := range r.outcomes {
+		batch := append(make([]track.Outcome, 0, settleBatch), first)
+		due := time.After(settleDelay)
+		for open := true; open && len(batch) < settleBatch; {
+			select {
+			case o, ok := <-r.outcomes:
+				if open = ok; ok {
+					batch = append(batch, o)
+				}
+			case <-due:
+				open = false
+			}
+		}
+		if ctx.Err() != nil && context.Cause(ctx) != ErrInterrupted {
+			continue // the run has failed; the leases are given back
+		}
+		if err := r.settle(ctx, batch); err != nil {
+			fail(err)
+		}
+	}
+}
+
+// settle flips and records a batch. After an interruption it gets a last short try.
+func (r *run) settle(ctx context.Context, batch []track.Outcome) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout(ctx))
+	defer cancel()
+	var verdicts []track.Verdict
+	err := patiently(ctx, func() (err error) {
+		verdicts, err = r.ledger.Settle(ctx, r.mover.Direction(), batch)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, o := range batch {
+		r.held.remove(o.Lease)
+		if verdicts[i] == track.Settled {
+			r.count(func(s *Summary) { s.add(o) })
+		}
+		r.observer.Settled(Result{o, verdicts[i]})
+	}
+	return nil
+}
+
+func settleTimeout(ctx context.Context) time.Duration {
+	if ctx.Err() != nil {
+		return 2 * time.Second
+	}
+	return time.Minute
+}
+
+func (r *run) count(f func(*Summary)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(&r.summary)
+}
+
+func (s *Summary) add(o track.Outcome) {
+	switch o.State {
+	case track.Migrated:
+		s.Migrated++
+		s.Bytes += o.NewSize
+	case track.Missing:
+		s.Missing++
+	default:
+		s.Failed++
+	}
+}

@@ -1,0 +1,70 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/minio/crc64nvme"
+
+	"trackstore/shared/track"
+)
+
+// source is a file that is being read.
+type source struct {
+	track.File
+	files  Files
+	path   string
+	before track.FileIdentity
+}
+
+// check tells, after a reading that ended with err, whether the file is still the one that
+// was opened. It is opened once more, for a network file system may answer for an open file
+// from memory, and a program may have put another file in its place.
+func (s source) check(err error) error {
+	after, idErr := s.Identity()
+	if idErr == nil && after == s.before {
+		again, openErr := s.files.OpenFile(s.path)
+		if openErr != nil {
+			return errors.Join(errChanged, openErr)
+		}
+		defer again.Close()
+		after, idErr = again.Identity()
+	}
+	switch {
+	case idErr != nil:
+		return idErr
+	case after != s.before:
+		return fmt.Errorf("%w: it had %d bytes of %s, and has %d of %s", errChanged,
+			s.before.Size, s.before.Modified().UTC(), after.Size, after.Modified().UTC())
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.Join(errChanged, err)
+	}
+	return err
+}
+
+// objectSum returns an object's CRC64NVME: S3's word where it knows it, else by reading.
+func objectSum(ctx context.Context, bucket Bucket, object track.Object) (uint64, error) {
+	if c, ok := object.Checksum(track.CRC64NVME); ok {
+		if sum, ok := c.CRC64NVMESum(); ok {
+			return sum, nil
+		}
+	}
+	return readSum(ctx, bucket, object)
+}
+
+// readSum computes an object's CRC64NVME from its bytes.
+func readSum(ctx context.Context, bucket Bucket, object track.Object) (uint64, error) {
+	body, err := bucket.Open(ctx, object.Key, object.VersionID, 0, -1)
+	if err != nil {
+		return 0, err
+	}
+	defer body.Close()
+	hash := crc64nvme.New()
+	n, err := io.Copy(hash, body)
+	if err == nil && n != object.Size {
+		err = fmt.Errorf("%w: read %d of %d bytes of %q", track.ErrUnavailable, n, object.Size, object.Key)
+	}
+	return hash.Sum64(), err
+}

@@ -1,0 +1,87 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"trackstore/shared/track"
+)
+
+// maxAttempts on transient errors, before a track is failed.
+const maxAttempts = 5
+
+// work moves one track. It holds a slot when it begins, and no slot while it waits.
+func (r *run) work(stop, ctx context.Context, fail context.CancelCauseFunc, lease track.Lease) {
+	for lease.Attempts = 1; ; lease.Attempts++ {
+		outcome, err := r.mover.Move(ctx, lease)
+		r.slots.release(outcome.NewSize, errors.Is(err, track.ErrThrottled))
+		if ctx.Err() != nil {
+			return // given back at the end of the run
+		}
+		if err != nil && worthAnother(err) {
+			if lease.Attempts < maxAttempts {
+				r.log.Debug("trying again", "track_id", lease.TrackID, "attempt", lease.Attempts, "err", err)
+				if pause(stop, backoff(lease.Attempts)) != nil || r.slots.acquire(stop) != nil {
+					return // stopped while it waited
+				}
+				continue
+			}
+			// Is it this track, or is everything out of reach? Then no track has failed.
+			if down := r.mover.Reachable(ctx); down != nil {
+				fail(fmt.Errorf("%w (after: %w)", down, err))
+				return
+			}
+		}
+		if err != nil {
+			outcome = failure(lease, track.Failed, err)
+		}
+		r.outcomes <- outcome
+		return
+	}
+}
+
+// worthAnother tells errors of the moment from those of the track. Access that is denied
+// may be a token that has just expired; where it lasts, Reachable tells.
+func worthAnother(err error) bool {
+	return track.IsRetryable(err) || errors.Is(err, track.ErrForbidden) || errors.Is(err, track.ErrMismatch)
+}
+
+// failure is the outcome of a track that was not moved.
+func failure(lease track.Lease, state track.MigrationState, err error) track.Outcome {
+	return track.Outcome{Lease: lease, State: state, Error: err.Error()}
+}
+
+// backoff doubles from half a second, at random between once and twice.
+func backoff(attempt int) time.Duration {
+	base := 500 * time.Millisecond << (attempt - 1)
+	return base + rand.N(base)
+}
+
+// pause waits, unless ctx ends before.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// patiently repeats a call to the database that may have met a restart or a failover, for
+// about half a minute. The call must be one that may be made twice.
+func patiently(ctx context.Context, call func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := call()
+		if err == nil || !track.IsRetryable(err) || attempt == 6 {
+			return err
+		}
+		if pause(ctx, backoff(attempt)) != nil {
+			return err
+		}
+	}
+}
