@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -12,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"trackstore/migrations"
 	"trackstore/shared/devstack/localpg"
+	"trackstore/shared/schema"
 )
 
 // postgres is the server, and a pool of connections that create and drop databases.
@@ -50,30 +49,8 @@ func (p *postgres) prepare(ctx context.Context) (err error) {
 	if err := p.CreateDatabase(ctx, migrated); err != nil {
 		return err
 	}
-	return migrate(ctx, p.URL(migrated))
-}
-
-// migrate applies all migrations in order.
-func migrate(ctx context.Context, url string) error {
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	names, err := fs.Glob(migrations.FS, "*.up.sql")
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		sql, err := fs.ReadFile(migrations.FS, name)
-		if err != nil {
-			return err
-		}
-		if _, err := conn.PgConn().Exec(ctx, string(sql)).ReadAll(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return nil
+	_, err = schema.Up(ctx, p.URL(migrated))
+	return err
 }
 
 // Postgres returns the URL of a database of the test's own, with the whole schema and no rows. It is dropped when the

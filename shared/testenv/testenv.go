@@ -22,8 +22,9 @@ import (
 // env is what the tests of this process share.
 var env struct {
 	mu       sync.Mutex
-	running  bool   // Main is at work
-	dir      string // holds everything the servers write; empty: none was needed yet
+	running  bool     // Main is at work
+	dir      string   // holds everything the servers write; empty: none was needed yet
+	lock     *os.File // on dir; without a reference it would be closed
 	stoppers []func(context.Context) error
 }
 
@@ -101,7 +102,7 @@ func sharedDir() (_ string, err error) {
 		return "", errors.New("this package needs func TestMain(m *testing.M) { testenv.Main(m) }")
 	}
 	if env.dir == "" {
-		env.dir, err = workDir()
+		env.dir, env.lock, err = workDir()
 	}
 	return env.dir, err
 }
@@ -114,8 +115,8 @@ const (
 )
 
 // workDir makes a folder for this process, in memory where there is room, and removes those of processes that were
-// killed before they could. Its owner holds a lock on each, for as long as it lives.
-func workDir() (string, error) {
+// killed before they could. It stays locked until the lock is closed, with the end of the process.
+func workDir() (dir string, locked *os.File, err error) {
 	parent := os.TempDir()
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs("/dev/shm", &fs); err == nil && fs.Bavail*uint64(fs.Bsize) >= roomNeeded {
@@ -123,14 +124,13 @@ func workDir() (string, error) {
 	}
 	removeAbandoned(parent)
 
-	dir, err := os.MkdirTemp(parent, dirPrefix)
-	if err != nil {
-		return "", err
+	if dir, err = os.MkdirTemp(parent, dirPrefix); err != nil {
+		return "", nil, err
 	}
-	if _, err := lock(dir); err != nil {
-		return "", err
+	if locked, err = lock(dir); err != nil {
+		return "", nil, err
 	}
-	return dir, os.Chmod(dir, 0o755) // root's Postgres runs as another user
+	return dir, locked, os.Chmod(dir, 0o755) // root's Postgres runs as another user
 }
 
 func removeAbandoned(parent string) {

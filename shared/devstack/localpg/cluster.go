@@ -110,6 +110,7 @@ func (c cluster) server(dir string, port int) *exec.Cmd {
 		settings = append(settings,
 			"fsync=off", "full_page_writes=off",
 			"wal_level=minimal", "max_wal_senders=0", "max_wal_size=64MB",
+			"dynamic_shared_memory_type=mmap", // in the data directory, and gone with it
 		)
 	}
 	args := []string{"-D", dir}
