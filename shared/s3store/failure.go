@@ -65,10 +65,8 @@ var kinds = map[string]error{
 
 // kindOf returns one of track's errors, or nil for what will fail again and is none of them.
 func kindOf(err error) error {
-	if api := smithy.APIError(nil); errors.As(err, &api) {
-		if kind, known := kinds[api.ErrorCode()]; known {
-			return kind
-		}
+	if kind, known := kinds[codeOf(err)]; known {
+		return kind
 	}
 	if response := (*awshttp.ResponseError)(nil); errors.As(err, &response) {
 		switch status := response.HTTPStatusCode(); {
@@ -90,6 +88,14 @@ func kindOf(err error) error {
 		return track.ErrUnavailable
 	}
 	return nil
+}
+
+// codeOf returns the code that S3 gave an error, or "".
+func codeOf(err error) string {
+	if api := smithy.APIError(nil); errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
 }
 
 // isBroken reports whether a connection failed, before an answer or within it.

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 
 	"trackstore/shared/track"
 )
@@ -54,9 +53,9 @@ func (s *Store) ListParts(ctx context.Context, key, multipartID string) ([]track
 }
 
 // CompleteMultipart makes an object of the parts, which must be in the order of their
-// numbers and, the last apart, have track.MinPartSize. Where size is not 0, they must add up to it. track.ErrExists
-// and track.ErrNotFound may both follow a completion that was carried out, though its answer
-// was lost: Head tells.
+// numbers and, the last apart, have track.MinPartSize. Where size is not 0, they must add up
+// to it. track.ErrExists and track.ErrNotFound may both follow a completion that was carried
+// out, though its answer was lost: Head tells.
 func (s *Store) CompleteMultipart(ctx context.Context, key, multipartID string, size int64, parts []track.Part) error {
 	_, err := s.complete(ctx, key, multipartID, size, parts, func(*s3.CompleteMultipartUploadInput) {})
 	return err
@@ -84,8 +83,8 @@ func (s *Store) complete(
 	}
 	more(input)
 	out, err := s.client.CompleteMultipartUpload(ctx, input)
-	if api := smithy.APIError(nil); errors.As(err, &api) && api.ErrorCode() == "InvalidRequest" {
-		// What else the request says is ours: the list, or the size that it adds up to, is wrong.
+	switch codeOf(err) {
+	case "InvalidRequest", "MalformedXML": // too small altogether, or too few: nothing else in it can be wrong
 		err = fmt.Errorf("%w: %w", track.ErrInvalidParts, err)
 	}
 	if err != nil {
@@ -107,9 +106,15 @@ func (s *Store) AbortMultipart(ctx context.Context, key, multipartID string) err
 // keys that begin with prefix. It ends after an error.
 func (s *Store) ListMultiparts(ctx context.Context, prefix string) iter.Seq2[track.Multipart, error] {
 	return func(yield func(track.Multipart, error) bool) {
-		pages := s3.NewListMultipartUploadsPaginator(s.client, &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: &prefix})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+		input := &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: &prefix}
+		for {
+			page, err := s.client.ListMultipartUploads(ctx, input)
+			if input.UploadIdMarker != nil && codeOf(err) == "InvalidArgument" {
+				// versitygw refuses its own marker. Without it the next key follows: other uploads of
+				// the last one, if they did not fit the page, are passed over this time.
+				input.UploadIdMarker = nil
+				continue
+			}
 			if err != nil {
 				yield(track.Multipart{}, failure(ctx, "list the multipart uploads of", prefix, err))
 				return
@@ -120,6 +125,10 @@ func (s *Store) ListMultiparts(ctx context.Context, prefix string) iter.Seq2[tra
 					return
 				}
 			}
+			if !aws.ToBool(page.IsTruncated) {
+				return
+			}
+			input.KeyMarker, input.UploadIdMarker = page.NextKeyMarker, page.NextUploadIdMarker
 		}
 	}
 }

@@ -1,0 +1,134 @@
+package storetest
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"trackstore/shared/track"
+)
+
+func testGet(t *testing.T, b *bench) {
+	key, content := newKey(), random(10_000)
+	b.create(key, content)
+	a := b.mustSend(http.MethodGet, b.signGet(track.GetSpec{Key: key}), nil, nil)
+	if !bytes.Equal(a.body, content) || a.header.Get("ETag") == "" || a.header.Get("Content-Type") != flac {
+		t.Errorf("got %d bytes with %v", len(a.body), a.header)
+	}
+
+	disposition := `attachment; filename="caf_ _.flac"; filename*=UTF-8''caf%C3%A9%20%F0%9F%8E%B5.flac`
+	a = b.mustSend(http.MethodGet, b.signGet(track.GetSpec{Key: key, ContentType: "audio/x-flac", Disposition: disposition}), nil, nil)
+	if !bytes.Equal(a.body, content) {
+		t.Errorf("got %d other bytes", len(a.body))
+	}
+	b.diff("the content type", a.header.Get("Content-Type"), "audio/x-flac")
+	b.diff("the content disposition", a.header.Get("Content-Disposition"), disposition)
+
+	object, err := b.Backend.Head(b.ctx(), key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a = b.mustSend(http.MethodGet, b.signGet(track.GetSpec{Key: key, VersionID: object.VersionID}), nil, nil)
+	if !bytes.Equal(a.body, content) {
+		t.Errorf("the version has %d other bytes", len(a.body))
+	}
+}
+
+func testGetRefused(t *testing.T, b *bench) {
+	key, other := newKey(), newKey()
+	b.create(key, random(100))
+	b.create(other, random(100))
+	signed := b.signGet(track.GetSpec{Key: key, Disposition: "attachment"})
+	for name, a := range map[string]answer{
+		"another key":         b.send(http.MethodGet, strings.Replace(signed, key, other, 1), nil, nil),
+		"a changed signature": b.send(http.MethodGet, changeSignature(signed), nil, nil),
+		"no signature":        b.send(http.MethodGet, dropQuery(signed), nil, nil),
+		"another disposition": b.send(http.MethodGet, strings.Replace(signed, "=attachment", "=inline", 1), nil, nil),
+		"a PUT":               b.send(http.MethodPut, signed, map[string]string{"If-None-Match": "*"}, random(100)),
+		"a DELETE":            b.send(http.MethodDelete, signed, nil, nil),
+	} {
+		b.wantRefused(name, a, http.StatusForbidden, http.StatusMethodNotAllowed)
+	}
+	b.wantRefused("an absent key", b.send(http.MethodGet, b.signGet(track.GetSpec{Key: newKey()}), nil, nil), http.StatusNotFound)
+}
+
+func testGetRange(t *testing.T, b *bench) {
+	key, content := newKey(), random(1000)
+	b.create(key, content)
+	url := b.signGet(track.GetSpec{Key: key})
+	for asked, want := range map[string][]byte{
+		"bytes=0-0":      content[:1],
+		"bytes=0-99":     content[:100],
+		"bytes=500-599":  content[500:600],
+		"bytes=999-":     content[999:],
+		"bytes=-10":      content[990:],
+		"bytes=900-5000": content[900:],
+		"bytes=-5000":    content,
+	} {
+		a := b.send(http.MethodGet, url, map[string]string{"Range": asked}, nil)
+		if a.status != http.StatusPartialContent || !bytes.Equal(a.body, want) || a.header.Get("Content-Range") == "" {
+			t.Errorf("%s: answered %d with %d bytes, Content-Range %q", asked, a.status, len(a.body), a.header.Get("Content-Range"))
+		}
+	}
+	a := b.send(http.MethodGet, url, map[string]string{"Range": "bytes=1000-"}, nil)
+	b.wantRefused("a range beyond the end", a, http.StatusRequestedRangeNotSatisfiable)
+}
+
+// testExpiry waits for what lasts a second.
+func testExpiry(t *testing.T, b *bench) {
+	key, content := newKey(), random(10)
+	b.create(key, content)
+	put := track.PutSpec{Key: newKey(), Size: 10, ContentType: flac, TTL: time.Second}
+	id, err := b.Backend.CreateMultipart(b.ctx(), put.Key, flac)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := b.Backend.SignPart(b.ctx(), put.Key, id, 1, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := b.signGet(track.GetSpec{Key: key, TTL: time.Second})
+	signed := b.signPut(put)
+	form, err := b.Backend.SignPost(b.ctx(), put)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2100 * time.Millisecond)
+	b.wantRefused("an old GET", b.send(http.MethodGet, get, nil, nil), http.StatusForbidden)
+	b.wantRefused("an old PUT", b.send(http.MethodPut, signed.URL, signed.Headers, content), http.StatusForbidden)
+	b.wantRefused("an old part", b.send(http.MethodPut, part, nil, content), http.StatusForbidden)
+	b.wantRefused("an old form", b.post(form.URL, form.Fields, content), http.StatusForbidden)
+	b.wantAbsent("after old requests", put.Key)
+}
+
+func testCORS(t *testing.T, b *bench) {
+	content := random(100)
+	sum := checksum(track.CRC64NVME, content)
+	signed := b.signPut(track.PutSpec{Key: newKey(), Size: 100, ContentType: flac, Checksum: &sum})
+	ask := func(origin string) answer {
+		return b.send(http.MethodOptions, signed.URL, map[string]string{
+			"Origin":                         origin,
+			"Access-Control-Request-Method":  "PUT",
+			"Access-Control-Request-Headers": "content-type,if-none-match,x-amz-checksum-crc64nvme",
+		}, nil)
+	}
+	a := ask(b.Origin)
+	if !a.ok() || a.header.Get("Access-Control-Allow-Origin") != b.Origin {
+		t.Errorf("a preflight is answered with %d, %v", a.status, a.header)
+	}
+	for _, name := range []string{"content-type", "if-none-match", "x-amz-checksum-crc64nvme"} {
+		if !strings.Contains(strings.ToLower(a.header.Get("Access-Control-Allow-Headers")), name) {
+			t.Errorf("the header %s is not allowed: %v", name, a.header)
+		}
+	}
+	if a := ask("https://elsewhere.example"); a.header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("another origin is allowed: %v", a.header)
+	}
+
+	a = b.mustSend(http.MethodPut, signed.URL, with(signed.Headers, "Origin", b.Origin), content)
+	if a.header.Get("Access-Control-Allow-Origin") != b.Origin || !strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "ETag") {
+		t.Errorf("a page cannot read the answer's ETag: %v", a.header)
+	}
+}
