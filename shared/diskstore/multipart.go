@@ -126,7 +126,7 @@ func (s *Store) putPart(key, id string, number int32, body io.Reader, size int64
 	if err != nil {
 		return "", err
 	}
-	defer root.Remove(temp)
+	defer func() { _ = root.Remove(temp) }()
 	defer f.Close()
 	got, err := receive(f, body, size, size, nil)
 	if err != nil {

@@ -37,7 +37,7 @@ func (s *Store) create(rel string, fill func(*os.File) error) error {
 	}
 	// A crash leaves the temporary file, until cleanTemp finds it old enough. Once it has
 	// got its name this takes away the other one only.
-	defer root.Remove(temp)
+	defer func() { _ = root.Remove(temp) }()
 	defer f.Close()
 	if err := fill(f); err != nil {
 		return err

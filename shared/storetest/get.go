@@ -4,60 +4,59 @@ import (
 	"bytes"
 	"net/http"
 	"strings"
-	"testing"
 	"time"
 
 	"trackstore/shared/track"
 )
 
-func testGet(t *testing.T, b *bench) {
+func testGet(t *trial) {
 	key, content := newKey(), random(10_000)
-	b.create(key, content)
-	a := b.mustSend(http.MethodGet, b.signGet(track.GetSpec{Key: key}), nil, nil)
+	t.create(key, content)
+	a := t.mustSend(http.MethodGet, t.signGet(track.GetSpec{Key: key}), nil, nil)
 	if !bytes.Equal(a.body, content) || a.header.Get("ETag") == "" || a.header.Get("Content-Type") != flac {
 		t.Errorf("got %d bytes with %v", len(a.body), a.header)
 	}
 
 	disposition := `attachment; filename="caf_ _.flac"; filename*=UTF-8''caf%C3%A9%20%F0%9F%8E%B5.flac`
-	a = b.mustSend(http.MethodGet, b.signGet(track.GetSpec{Key: key, ContentType: "audio/x-flac", Disposition: disposition}), nil, nil)
+	a = t.mustSend(http.MethodGet, t.signGet(track.GetSpec{Key: key, ContentType: "audio/x-flac", Disposition: disposition}), nil, nil)
 	if !bytes.Equal(a.body, content) {
 		t.Errorf("got %d other bytes", len(a.body))
 	}
-	b.diff("the content type", a.header.Get("Content-Type"), "audio/x-flac")
-	b.diff("the content disposition", a.header.Get("Content-Disposition"), disposition)
+	t.diff("the content type", a.header.Get("Content-Type"), "audio/x-flac")
+	t.diff("the content disposition", a.header.Get("Content-Disposition"), disposition)
 
-	object, err := b.Backend.Head(b.ctx(), key, "")
+	object, err := t.Backend.Head(t.Context(), key, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	a = b.mustSend(http.MethodGet, b.signGet(track.GetSpec{Key: key, VersionID: object.VersionID}), nil, nil)
+	a = t.mustSend(http.MethodGet, t.signGet(track.GetSpec{Key: key, VersionID: object.VersionID}), nil, nil)
 	if !bytes.Equal(a.body, content) {
 		t.Errorf("the version has %d other bytes", len(a.body))
 	}
 }
 
-func testGetRefused(t *testing.T, b *bench) {
+func testGetRefused(t *trial) {
 	key, other := newKey(), newKey()
-	b.create(key, random(100))
-	b.create(other, random(100))
-	signed := b.signGet(track.GetSpec{Key: key, Disposition: "attachment"})
+	t.create(key, random(100))
+	t.create(other, random(100))
+	signed := t.signGet(track.GetSpec{Key: key, Disposition: "attachment"})
 	for name, a := range map[string]answer{
-		"another key":         b.send(http.MethodGet, strings.Replace(signed, key, other, 1), nil, nil),
-		"a changed signature": b.send(http.MethodGet, changeSignature(signed), nil, nil),
-		"no signature":        b.send(http.MethodGet, dropQuery(signed), nil, nil),
-		"another disposition": b.send(http.MethodGet, strings.Replace(signed, "=attachment", "=inline", 1), nil, nil),
-		"a PUT":               b.send(http.MethodPut, signed, map[string]string{"If-None-Match": "*"}, random(100)),
-		"a DELETE":            b.send(http.MethodDelete, signed, nil, nil),
+		"another key":         t.send(http.MethodGet, strings.Replace(signed, key, other, 1), nil, nil),
+		"a changed signature": t.send(http.MethodGet, changeSignature(signed), nil, nil),
+		"no signature":        t.send(http.MethodGet, dropQuery(signed), nil, nil),
+		"another disposition": t.send(http.MethodGet, strings.Replace(signed, "=attachment", "=inline", 1), nil, nil),
+		"a PUT":               t.send(http.MethodPut, signed, map[string]string{"If-None-Match": "*"}, random(100)),
+		"a DELETE":            t.send(http.MethodDelete, signed, nil, nil),
 	} {
-		b.wantRefused(name, a, http.StatusForbidden, http.StatusMethodNotAllowed)
+		t.wantRefused(name, a, http.StatusForbidden, http.StatusMethodNotAllowed)
 	}
-	b.wantRefused("an absent key", b.send(http.MethodGet, b.signGet(track.GetSpec{Key: newKey()}), nil, nil), http.StatusNotFound)
+	t.wantRefused("an absent key", t.send(http.MethodGet, t.signGet(track.GetSpec{Key: newKey()}), nil, nil), http.StatusNotFound)
 }
 
-func testGetRange(t *testing.T, b *bench) {
+func testGetRange(t *trial) {
 	key, content := newKey(), random(1000)
-	b.create(key, content)
-	url := b.signGet(track.GetSpec{Key: key})
+	t.create(key, content)
+	url := t.signGet(track.GetSpec{Key: key})
 	for asked, want := range map[string][]byte{
 		"bytes=0-0":      content[:1],
 		"bytes=0-99":     content[:100],
@@ -67,55 +66,55 @@ func testGetRange(t *testing.T, b *bench) {
 		"bytes=900-5000": content[900:],
 		"bytes=-5000":    content,
 	} {
-		a := b.send(http.MethodGet, url, map[string]string{"Range": asked}, nil)
+		a := t.send(http.MethodGet, url, map[string]string{"Range": asked}, nil)
 		if a.status != http.StatusPartialContent || !bytes.Equal(a.body, want) || a.header.Get("Content-Range") == "" {
 			t.Errorf("%s: answered %d with %d bytes, Content-Range %q", asked, a.status, len(a.body), a.header.Get("Content-Range"))
 		}
 	}
-	a := b.send(http.MethodGet, url, map[string]string{"Range": "bytes=1000-"}, nil)
-	b.wantRefused("a range beyond the end", a, http.StatusRequestedRangeNotSatisfiable)
+	a := t.send(http.MethodGet, url, map[string]string{"Range": "bytes=1000-"}, nil)
+	t.wantRefused("a range beyond the end", a, http.StatusRequestedRangeNotSatisfiable)
 }
 
 // testExpiry waits for what lasts a second.
-func testExpiry(t *testing.T, b *bench) {
+func testExpiry(t *trial) {
 	key, content := newKey(), random(10)
-	b.create(key, content)
+	t.create(key, content)
 	put := track.PutSpec{Key: newKey(), Size: 10, ContentType: flac, TTL: time.Second}
-	id, err := b.Backend.CreateMultipart(b.ctx(), put.Key, flac)
+	id, err := t.Backend.CreateMultipart(t.Context(), put.Key, flac)
 	if err != nil {
 		t.Fatal(err)
 	}
-	part, err := b.Backend.SignPart(b.ctx(), put.Key, id, 1, time.Second)
+	part, err := t.Backend.SignPart(t.Context(), put.Key, id, 1, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	get := b.signGet(track.GetSpec{Key: key, TTL: time.Second})
-	signed := b.signPut(put)
-	form, err := b.Backend.SignPost(b.ctx(), put)
+	get := t.signGet(track.GetSpec{Key: key, TTL: time.Second})
+	signed := t.signPut(put)
+	form, err := t.Backend.SignPost(t.Context(), put)
 	if err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(2100 * time.Millisecond)
-	b.wantRefused("an old GET", b.send(http.MethodGet, get, nil, nil), http.StatusForbidden)
-	b.wantRefused("an old PUT", b.send(http.MethodPut, signed.URL, signed.Headers, content), http.StatusForbidden)
-	b.wantRefused("an old part", b.send(http.MethodPut, part, nil, content), http.StatusForbidden)
-	b.wantRefused("an old form", b.post(form.URL, form.Fields, content), http.StatusForbidden)
-	b.wantAbsent("after old requests", put.Key)
+	t.wantRefused("an old GET", t.send(http.MethodGet, get, nil, nil), http.StatusForbidden)
+	t.wantRefused("an old PUT", t.send(http.MethodPut, signed.URL, signed.Headers, content), http.StatusForbidden)
+	t.wantRefused("an old part", t.send(http.MethodPut, part, nil, content), http.StatusForbidden)
+	t.wantRefused("an old form", t.post(form.URL, form.Fields, content), http.StatusForbidden)
+	t.wantAbsent("after old requests", put.Key)
 }
 
-func testCORS(t *testing.T, b *bench) {
+func testCORS(t *trial) {
 	content := random(100)
 	sum := checksum(track.CRC64NVME, content)
-	signed := b.signPut(track.PutSpec{Key: newKey(), Size: 100, ContentType: flac, Checksum: &sum})
+	signed := t.signPut(track.PutSpec{Key: newKey(), Size: 100, ContentType: flac, Checksum: &sum})
 	ask := func(origin string) answer {
-		return b.send(http.MethodOptions, signed.URL, map[string]string{
+		return t.send(http.MethodOptions, signed.URL, map[string]string{
 			"Origin":                         origin,
 			"Access-Control-Request-Method":  "PUT",
 			"Access-Control-Request-Headers": "content-type,if-none-match,x-amz-checksum-crc64nvme",
 		}, nil)
 	}
-	a := ask(b.Origin)
-	if !a.ok() || a.header.Get("Access-Control-Allow-Origin") != b.Origin {
+	a := ask(t.Origin)
+	if !a.ok() || a.header.Get("Access-Control-Allow-Origin") != t.Origin {
 		t.Errorf("a preflight is answered with %d, %v", a.status, a.header)
 	}
 	for _, name := range []string{"content-type", "if-none-match", "x-amz-checksum-crc64nvme"} {
@@ -127,8 +126,8 @@ func testCORS(t *testing.T, b *bench) {
 		t.Errorf("another origin is allowed: %v", a.header)
 	}
 
-	a = b.mustSend(http.MethodPut, signed.URL, with(signed.Headers, "Origin", b.Origin), content)
-	if a.header.Get("Access-Control-Allow-Origin") != b.Origin || !strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "ETag") {
+	a = t.mustSend(http.MethodPut, signed.URL, with(signed.Headers, "Origin", t.Origin), content)
+	if a.header.Get("Access-Control-Allow-Origin") != t.Origin || !strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "ETag") {
 		t.Errorf("a page cannot read the answer's ETag: %v", a.header)
 	}
 }

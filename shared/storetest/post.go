@@ -6,13 +6,12 @@ import (
 	"mime/multipart"
 	"net/http"
 	"slices"
-	"testing"
 	"time"
 
 	"trackstore/shared/track"
 )
 
-func testPost(t *testing.T, b *bench) {
+func testPost(t *trial) {
 	content := random(50_000)
 	sum := checksum(track.CRC64NVME, content)
 	for name, spec := range map[string]track.PutSpec{
@@ -20,7 +19,7 @@ func testPost(t *testing.T, b *bench) {
 		"unknown size": {Key: newKey(), MaxSize: int64(len(content)), ContentType: flac},
 		"a checksum":   {Key: newKey(), Size: int64(len(content)), ContentType: flac, Checksum: &sum},
 	} {
-		signed := b.signPost(spec)
+		signed := t.signPost(spec)
 		if signed.Fields["key"] != spec.Key {
 			t.Errorf("%s: the field key is %q", name, signed.Fields["key"])
 		}
@@ -29,7 +28,7 @@ func testPost(t *testing.T, b *bench) {
 				t.Errorf("%s: the field %s is there", name, refused)
 			}
 		}
-		a := b.post(signed.URL, signed.Fields, content)
+		a := t.post(signed.URL, signed.Fields, content)
 		if a.status != http.StatusCreated {
 			t.Fatalf("%s: answered %d: %s", name, a.status, a.body)
 		}
@@ -38,18 +37,18 @@ func testPost(t *testing.T, b *bench) {
 				t.Errorf("%s: the answer lacks %s: %s", name, word, a.body)
 			}
 		}
-		if object := b.wantStored(spec.Key, content); object.ContentType != flac {
+		if object := t.wantStored(spec.Key, content); object.ContentType != flac {
 			t.Errorf("%s: the content type is %q", name, object.ContentType)
 		}
 	}
 }
 
-func testPostRefused(t *testing.T, b *bench) {
+func testPostRefused(t *trial) {
 	content := random(1000)
 	sum := checksum(track.CRC64NVME, content)
 	spec := track.PutSpec{Key: newKey(), Size: int64(len(content)), ContentType: flac, Checksum: &sum}
-	signed := b.signPost(spec)
-	open := b.signPost(track.PutSpec{Key: spec.Key, MaxSize: int64(len(content)), ContentType: flac})
+	signed := t.signPost(spec)
+	open := t.signPost(track.PutSpec{Key: spec.Key, MaxSize: int64(len(content)), ContentType: flac})
 	otherKey := newKey()
 
 	for _, test := range []struct {
@@ -71,32 +70,32 @@ func testPostRefused(t *testing.T, b *bench) {
 		{"no policy", without(signed.Fields, "policy"), content},
 		{"no fields", nil, content},
 	} {
-		b.wantRefused(test.name, b.post(signed.URL, test.fields, test.body))
-		b.wantAbsent(test.name, spec.Key)
-		b.wantAbsent(test.name, otherKey)
+		t.wantRefused(test.name, t.post(signed.URL, test.fields, test.body))
+		t.wantAbsent(test.name, spec.Key)
+		t.wantAbsent(test.name, otherKey)
 	}
-	b.wantRefused("no file", b.postForm(signed.URL, signed.Fields, nil))
-	b.wantAbsent("no file", spec.Key)
-	if a := b.post(signed.URL, signed.Fields, content); !a.ok() {
+	t.wantRefused("no file", t.postForm(signed.URL, signed.Fields, nil))
+	t.wantAbsent("no file", spec.Key)
+	if a := t.post(signed.URL, signed.Fields, content); !a.ok() {
 		t.Fatalf("answered %d: %s", a.status, a.body)
 	}
-	b.wantStored(spec.Key, content)
+	t.wantStored(spec.Key, content)
 }
 
-func (b *bench) signPost(spec track.PutSpec) track.SignedPost {
-	b.t.Helper()
+func (t *trial) signPost(spec track.PutSpec) track.SignedPost {
+	t.Helper()
 	spec.TTL = time.Minute
-	signed, err := b.Backend.SignPost(b.ctx(), spec)
+	signed, err := t.Backend.SignPost(t.Context(), spec)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return signed
 }
 
 // post sends a form as a browser does, the file last.
-func (b *bench) post(url string, fields map[string]string, content []byte) answer {
-	b.t.Helper()
-	return b.postForm(url, fields, func(w *multipart.Writer) error {
+func (t *trial) post(url string, fields map[string]string, content []byte) answer {
+	t.Helper()
+	return t.postForm(url, fields, func(w *multipart.Writer) error {
 		file, err := w.CreateFormFile("file", "täke 1.flac")
 		if err == nil {
 			_, err = file.Write(content)
@@ -105,22 +104,22 @@ func (b *bench) post(url string, fields map[string]string, content []byte) answe
 	})
 }
 
-func (b *bench) postForm(url string, fields map[string]string, file func(*multipart.Writer) error) answer {
-	b.t.Helper()
+func (t *trial) postForm(url string, fields map[string]string, file func(*multipart.Writer) error) answer {
+	t.Helper()
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if err := w.WriteField(name, fields[name]); err != nil {
-			b.t.Fatal(err)
+			t.Fatal(err)
 		}
 	}
 	if file != nil {
 		if err := file(w); err != nil {
-			b.t.Fatal(err)
+			t.Fatal(err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
-	return b.send(http.MethodPost, url, map[string]string{"Content-Type": w.FormDataContentType()}, body.Bytes())
+	return t.send(http.MethodPost, url, map[string]string{"Content-Type": w.FormDataContentType()}, body.Bytes())
 }

@@ -7,26 +7,25 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"testing"
 	"time"
 
 	"trackstore/shared/track"
 )
 
-func testPut(t *testing.T, b *bench) {
+func testPut(t *trial) {
 	key, content := newKey(), random(100_000)
-	signed := b.signPut(track.PutSpec{Key: key, Size: int64(len(content)), ContentType: flac})
+	signed := t.signPut(track.PutSpec{Key: key, Size: int64(len(content)), ContentType: flac})
 	for name := range signed.Headers {
 		if strings.EqualFold(name, "Host") || strings.EqualFold(name, "Content-Length") {
 			t.Errorf("no browser lets a page set %s", name)
 		}
 	}
-	b.wantAbsent("before the PUT", key)
-	a := b.mustSend(http.MethodPut, signed.URL, signed.Headers, content)
+	t.wantAbsent("before the PUT", key)
+	a := t.mustSend(http.MethodPut, signed.URL, signed.Headers, content)
 	if a.header.Get("ETag") == "" {
 		t.Error("the answer has no ETag")
 	}
-	object := b.wantStored(key, content)
+	object := t.wantStored(key, content)
 	if object.ContentType != flac {
 		t.Errorf("the content type is %q", object.ContentType)
 	}
@@ -35,38 +34,38 @@ func testPut(t *testing.T, b *bench) {
 	}
 
 	other := random(len(content))
-	b.wantRefused("a second PUT", b.send(http.MethodPut, signed.URL, signed.Headers, other), http.StatusPreconditionFailed)
-	again := b.signPut(track.PutSpec{Key: key, Size: 1, ContentType: flac})
-	b.wantRefused("a PUT of a taken key", b.send(http.MethodPut, again.URL, again.Headers, []byte{1}), http.StatusPreconditionFailed)
-	b.wantStored(key, content)
+	t.wantRefused("a second PUT", t.send(http.MethodPut, signed.URL, signed.Headers, other), http.StatusPreconditionFailed)
+	again := t.signPut(track.PutSpec{Key: key, Size: 1, ContentType: flac})
+	t.wantRefused("a PUT of a taken key", t.send(http.MethodPut, again.URL, again.Headers, []byte{1}), http.StatusPreconditionFailed)
+	t.wantStored(key, content)
 }
 
-func testPutWithChecksum(t *testing.T, b *bench) {
+func testPutWithChecksum(t *trial) {
 	for _, algorithm := range []track.Algorithm{track.CRC64NVME, track.CRC32C, track.SHA256} {
 		content := random(70_000)
 		sum := checksum(algorithm, content)
 		spec := track.PutSpec{Key: newKey(), Size: int64(len(content)), ContentType: flac, Checksum: &sum}
-		signed := b.signPut(spec)
+		signed := t.signPut(spec)
 
-		b.wantRefused(fmt.Sprintf("bytes without their %s", algorithm),
-			b.send(http.MethodPut, signed.URL, signed.Headers, random(len(content))), http.StatusBadRequest)
-		b.wantRefused(fmt.Sprintf("a PUT without the %s header", algorithm),
-			b.send(http.MethodPut, signed.URL, without(signed.Headers, algorithm.Header()), content))
+		t.wantRefused(fmt.Sprintf("bytes without their %s", algorithm),
+			t.send(http.MethodPut, signed.URL, signed.Headers, random(len(content))), http.StatusBadRequest)
+		t.wantRefused(fmt.Sprintf("a PUT without the %s header", algorithm),
+			t.send(http.MethodPut, signed.URL, without(signed.Headers, algorithm.Header()), content))
 		other := random(len(content))
-		b.wantRefused(fmt.Sprintf("other bytes with their own %s", algorithm),
-			b.send(http.MethodPut, signed.URL, with(signed.Headers, algorithm.Header(), checksum(algorithm, other).Value), other))
-		b.wantAbsent("after refused PUTs", spec.Key)
+		t.wantRefused(fmt.Sprintf("other bytes with their own %s", algorithm),
+			t.send(http.MethodPut, signed.URL, with(signed.Headers, algorithm.Header(), checksum(algorithm, other).Value), other))
+		t.wantAbsent("after refused PUTs", spec.Key)
 
-		b.mustSend(http.MethodPut, signed.URL, signed.Headers, content)
-		b.wantStored(spec.Key, content)
+		t.mustSend(http.MethodPut, signed.URL, signed.Headers, content)
+		t.wantStored(spec.Key, content)
 	}
 }
 
-func testPutRefused(t *testing.T, b *bench) {
+func testPutRefused(t *trial) {
 	content := random(1000)
 	sum := checksum(track.CRC64NVME, content)
 	spec := track.PutSpec{Key: newKey(), Size: int64(len(content)), ContentType: flac, Checksum: &sum}
-	signed := b.signPut(spec)
+	signed := t.signPut(spec)
 	otherKey := newKey()
 
 	for _, test := range []struct {
@@ -90,35 +89,35 @@ func testPutRefused(t *testing.T, b *bench) {
 		{"a changed signature", "PUT", changeSignature(signed.URL), signed.Headers, content},
 		{"no signature", "PUT", dropQuery(signed.URL), signed.Headers, content},
 	} {
-		b.wantRefused(test.name, b.send(test.method, test.url, test.headers, test.body))
-		b.wantAbsent(test.name, spec.Key)
-		b.wantAbsent(test.name, otherKey)
+		t.wantRefused(test.name, t.send(test.method, test.url, test.headers, test.body))
+		t.wantAbsent(test.name, spec.Key)
+		t.wantAbsent(test.name, otherKey)
 	}
-	b.mustSend(http.MethodPut, signed.URL, signed.Headers, content)
-	b.wantStored(spec.Key, content)
+	t.mustSend(http.MethodPut, signed.URL, signed.Headers, content)
+	t.wantStored(spec.Key, content)
 }
 
-func testPutCutOff(t *testing.T, b *bench) {
+func testPutCutOff(t *trial) {
 	content := random(300_000)
 	spec := track.PutSpec{Key: newKey(), Size: int64(len(content)), ContentType: flac}
-	signed := b.signPut(spec)
-	b.sendCutOff(signed.URL, signed.Headers, content, len(content)/2)
-	b.wantAbsent("after a PUT that was cut off", spec.Key)
-	b.mustSend(http.MethodPut, signed.URL, signed.Headers, content)
-	b.wantStored(spec.Key, content)
+	signed := t.signPut(spec)
+	t.sendCutOff(signed.URL, signed.Headers, content, len(content)/2)
+	t.wantAbsent("after a PUT that was cut off", spec.Key)
+	t.mustSend(http.MethodPut, signed.URL, signed.Headers, content)
+	t.wantStored(spec.Key, content)
 }
 
 // sendCutOff announces all of content, sends part of it, and hangs up. It returns when the
 // server is done with it.
-func (b *bench) sendCutOff(rawURL string, headers map[string]string, content []byte, sent int) {
-	b.t.Helper()
+func (t *trial) sendCutOff(rawURL string, headers map[string]string, content []byte, sent int) {
+	t.Helper()
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	conn, err := net.Dial("tcp", u.Host)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
@@ -127,13 +126,13 @@ func (b *bench) sendCutOff(rawURL string, headers map[string]string, content []b
 		fmt.Fprintf(conn, "%s: %s\r\n", name, value)
 	}
 	if _, err := fmt.Fprintf(conn, "\r\n%s", content[:sent]); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if answer, err := io.ReadAll(conn); err != nil || strings.HasPrefix(string(answer), "HTTP/1.1 2") {
-		b.t.Errorf("a body that is cut off: %v, %s", err, answer)
+		t.Errorf("a body that is cut off: %v, %s", err, answer)
 	}
 }
 

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -31,7 +30,7 @@ type Env struct {
 func Run(t *testing.T, open func(*testing.T) Env) {
 	for _, test := range []struct {
 		name string
-		run  func(*testing.T, *bench)
+		run  func(*trial)
 	}{
 		{"Put", testPut},
 		{"PutWithChecksum", testPutWithChecksum},
@@ -61,15 +60,15 @@ func Run(t *testing.T, open func(*testing.T) Env) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			test.run(t, &bench{open(t), t})
+			test.run(&trial{t, open(t)})
 		})
 	}
 }
 
-// bench is what a test works at.
-type bench struct {
+// trial is a test, and what it tries.
+type trial struct {
+	*testing.T
 	Env
-	t *testing.T
 }
 
 const flac = "audio/flac"
@@ -110,12 +109,12 @@ type answer struct {
 func (a answer) ok() bool { return a.status >= 200 && a.status < 300 }
 
 // request makes a request as a client would that knows nothing but the URL.
-func (b *bench) request(method, url string, headers map[string]string, body []byte) (answer, error) {
+func (t *trial) request(method, url string, headers map[string]string, body []byte) (answer, error) {
 	var reader io.Reader
 	if body != nil {
 		reader = bytes.NewReader(body)
 	}
-	r, err := http.NewRequestWithContext(b.ctx(), method, url, reader)
+	r, err := http.NewRequestWithContext(t.Context(), method, url, reader)
 	if err != nil {
 		return answer{}, err
 	}
@@ -132,30 +131,30 @@ func (b *bench) request(method, url string, headers map[string]string, body []by
 }
 
 // send is request, for the test's own goroutine.
-func (b *bench) send(method, url string, headers map[string]string, body []byte) answer {
-	b.t.Helper()
-	a, err := b.request(method, url, headers, body)
+func (t *trial) send(method, url string, headers map[string]string, body []byte) answer {
+	t.Helper()
+	a, err := t.request(method, url, headers, body)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return a
 }
 
 // mustSend is send, for what must succeed.
-func (b *bench) mustSend(method, url string, headers map[string]string, body []byte) answer {
-	b.t.Helper()
-	a := b.send(method, url, headers, body)
+func (t *trial) mustSend(method, url string, headers map[string]string, body []byte) answer {
+	t.Helper()
+	a := t.send(method, url, headers, body)
 	if !a.ok() {
-		b.t.Fatalf("%s answered %d: %s", method, a.status, a.body)
+		t.Fatalf("%s answered %d: %s", method, a.status, a.body)
 	}
 	return a
 }
 
 // wantRefused checks that an answer is the client's fault, with one of these statuses (any, if none is named).
-func (b *bench) wantRefused(what string, a answer, statuses ...int) {
-	b.t.Helper()
+func (t *trial) wantRefused(what string, a answer, statuses ...int) {
+	t.Helper()
 	if a.status < 400 || a.status > 499 {
-		b.t.Errorf("%s: answered %d, want a refusal: %s", what, a.status, a.body)
+		t.Errorf("%s: answered %d, want a refusal: %s", what, a.status, a.body)
 	}
 	for _, status := range statuses {
 		if a.status == status {
@@ -163,102 +162,102 @@ func (b *bench) wantRefused(what string, a answer, statuses ...int) {
 		}
 	}
 	if len(statuses) > 0 {
-		b.t.Errorf("%s: answered %d, want one of %d: %s", what, a.status, statuses, a.body)
+		t.Errorf("%s: answered %d, want one of %d: %s", what, a.status, statuses, a.body)
 	}
 }
 
-func (b *bench) signPut(spec track.PutSpec) track.SignedPut {
-	b.t.Helper()
+func (t *trial) signPut(spec track.PutSpec) track.SignedPut {
+	t.Helper()
 	if spec.TTL == 0 {
 		spec.TTL = time.Minute
 	}
-	signed, err := b.Backend.SignPut(b.t.Context(), spec)
+	signed, err := t.Backend.SignPut(t.Context(), spec)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return signed
 }
 
-func (b *bench) signGet(spec track.GetSpec) string {
-	b.t.Helper()
+func (t *trial) signGet(spec track.GetSpec) string {
+	t.Helper()
 	if spec.TTL == 0 {
 		spec.TTL = time.Minute
 	}
-	url, err := b.Backend.SignGet(b.t.Context(), spec)
+	url, err := t.Backend.SignGet(t.Context(), spec)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return url
 }
 
 // create stores content under key.
-func (b *bench) create(key string, content []byte) track.Object {
-	b.t.Helper()
-	object, err := b.Backend.Create(b.t.Context(), key, flac, crc64nvme.Checksum(content), bytes.NewReader(content), int64(len(content)))
+func (t *trial) create(key string, content []byte) track.Object {
+	t.Helper()
+	object, err := t.Backend.Create(t.Context(), key, flac, crc64nvme.Checksum(content), bytes.NewReader(content), int64(len(content)))
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return object
 }
 
 // wantStored checks that key holds exactly content, and that what the backend says of it is true.
-func (b *bench) wantStored(key string, content []byte) track.Object {
-	b.t.Helper()
-	object, err := b.Backend.Head(b.t.Context(), key, "")
+func (t *trial) wantStored(key string, content []byte) track.Object {
+	t.Helper()
+	object, err := t.Backend.Head(t.Context(), key, "")
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if object.Key != key || object.Size != int64(len(content)) {
-		b.t.Errorf("head says key %q, size %d, want %q and %d", object.Key, object.Size, key, len(content))
+		t.Errorf("head says key %q, size %d, want %q and %d", object.Key, object.Size, key, len(content))
 	}
 	if age := time.Since(object.ModTime); age > time.Hour || age < -time.Minute {
-		b.t.Errorf("head says modified at %s", object.ModTime)
+		t.Errorf("head says modified at %s", object.ModTime)
 	}
 	if len(object.Checksums) == 0 {
-		b.t.Error("head has no checksum")
+		t.Error("head has no checksum")
 	}
 	for _, c := range object.Checksums {
 		if want := checksum(c.Algorithm, content); c != want {
-			b.t.Errorf("head says %v, want %v", c, want)
+			t.Errorf("head says %v, want %v", c, want)
 		}
 	}
-	if got := b.read(key, object.VersionID, 0, -1); !bytes.Equal(got, content) {
-		b.t.Errorf("%q holds %d bytes that are not those that were stored", key, len(got))
+	if got := t.read(key, object.VersionID, 0, -1); !bytes.Equal(got, content) {
+		t.Errorf("%q holds %d bytes that are not those that were stored", key, len(got))
 	}
 	return object
 }
 
 // wantAbsent checks that nothing is there.
-func (b *bench) wantAbsent(what, key string) {
-	b.t.Helper()
-	if object, err := b.Backend.Head(b.t.Context(), key, ""); !errors.Is(err, track.ErrNotFound) {
-		b.t.Errorf("%s: head says %+v, %v, want ErrNotFound", what, object, err)
+func (t *trial) wantAbsent(what, key string) {
+	t.Helper()
+	if object, err := t.Backend.Head(t.Context(), key, ""); !errors.Is(err, track.ErrNotFound) {
+		t.Errorf("%s: head says %+v, %v, want ErrNotFound", what, object, err)
 	}
 }
 
-func (b *bench) read(key, versionID string, offset, length int64) []byte {
-	b.t.Helper()
-	r, err := b.Backend.Open(b.t.Context(), key, versionID, offset, length)
+func (t *trial) read(key, versionID string, offset, length int64) []byte {
+	t.Helper()
+	r, err := t.Backend.Open(t.Context(), key, versionID, offset, length)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer r.Close()
 	content, err := io.ReadAll(r)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return content
 }
 
 // wantError checks which of track's errors err is.
-func (b *bench) wantError(what string, err error, wants ...error) {
-	b.t.Helper()
+func (t *trial) wantError(what string, err error, wants ...error) {
+	t.Helper()
 	for _, want := range wants {
 		if errors.Is(err, want) {
 			return
 		}
 	}
-	b.t.Errorf("%s: got %v, want %v", what, err, wants)
+	t.Errorf("%s: got %v, want %v", what, err, wants)
 }
 
 // without returns headers but one.
@@ -279,11 +278,9 @@ func with(headers map[string]string, name, value string) map[string]string {
 	return more
 }
 
-func (b *bench) diff(what string, got, want any) {
-	b.t.Helper()
+func (t *trial) diff(what string, got, want any) {
+	t.Helper()
 	if d := cmp.Diff(want, got); d != "" {
-		b.t.Errorf("%s (-want +got):\n%s", what, d)
+		t.Errorf("%s (-want +got):\n%s", what, d)
 	}
 }
-
-func (b *bench) ctx() context.Context { return b.t.Context() }
