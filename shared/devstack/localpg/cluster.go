@@ -17,6 +17,7 @@ type cluster struct {
 	bin     binaries
 	acct    account
 	durable bool
+	listen  string // besides 127.0.0.1
 }
 
 // create makes a data directory at dir, which must be absent or empty, by means of fill. A crash leaves an unfinished
@@ -96,10 +97,23 @@ func (c cluster) initdb(ctx context.Context, dir string) error {
 	return os.Rename(secret, filepath.Join(dir, passwordFile))
 }
 
+// allow lets whoever reaches the server in, with the password alone. The addresses that it listens on decide who does.
+func allow(dir string) error {
+	return os.WriteFile(filepath.Join(dir, "pg_hba.conf"), []byte("host all all all scram-sha-256\n"), 0o600)
+}
+
 // server is the command that runs the server on dir.
 func (c cluster) server(dir string, port int) *exec.Cmd {
+	addresses := "127.0.0.1"
+	switch c.listen {
+	case "":
+	case "0.0.0.0":
+		addresses = c.listen // 127.0.0.1 is one of them
+	default:
+		addresses += "," + c.listen
+	}
 	settings := []string{
-		"listen_addresses=127.0.0.1",
+		"listen_addresses=" + addresses,
 		"port=" + strconv.Itoa(port),
 		"unix_socket_directories=", // TCP alone: a socket's path may have no more than 107 bytes
 		"max_connections=300",

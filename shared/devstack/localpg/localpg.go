@@ -33,6 +33,9 @@ type Config struct {
 	DataDir string
 	// Port is the TCP port on 127.0.0.1; 0 picks a free one.
 	Port int
+	// Listen is an address to listen on besides 127.0.0.1, with the same port: that of a bridge to containers, or 0.0.0.0
+	// for all. The password is asked for there too. Empty: none.
+	Listen string
 	// Durable makes committed transactions survive a crash of the machine. Without it only a crash of the server is
 	// survived, and commits cost next to nothing: right for tests, wrong for anything that is kept.
 	Durable bool
@@ -94,7 +97,7 @@ func start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := cluster{bin: bin, acct: acct, durable: cfg.Durable}
+	c := cluster{bin: bin, acct: acct, durable: cfg.Durable, listen: cfg.Listen}
 	if major == 0 {
 		fill := c.initdb
 		if cfg.Copy {
@@ -109,6 +112,9 @@ func start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	if err := clearStalePID(ctx, dir); err != nil {
+		return nil, err
+	}
+	if err := allow(dir); err != nil {
 		return nil, err
 	}
 

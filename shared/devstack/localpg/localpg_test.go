@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -217,6 +220,32 @@ func TestOnlyThePasswordOpens(t *testing.T) {
 	const invalidPassword = "28P01"
 	if pgErr := new(pgconn.PgError); !errors.As(err, &pgErr) || pgErr.Code != invalidPassword {
 		t.Errorf("a wrong password: %v", err)
+	}
+}
+
+func TestItListensElsewhereOnlyWhenAskedTo(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has more than one loopback address by itself")
+	}
+	other := netip.MustParseAddr("127.0.0.2")
+	for listen, reachable := range map[string]bool{"": false, "127.0.0.2": true, "0.0.0.0": true} {
+		s := start(t, localpg.Config{DataDir: filepath.Join(openDir(t), "postgres"), Copy: true, Listen: listen})
+		query(t, s.URL("postgres"), "SELECT 'here'")
+		cfg, err := pgx.ParseConfig(s.URL("postgres"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// From another address, too.
+		dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(other, 0))}
+		cfg.Host, cfg.DialFunc = other.String(), dialer.DialContext
+		conn, err := pgx.ConnectConfig(t.Context(), cfg)
+		if err == nil {
+			conn.Close(t.Context())
+		}
+		if (err == nil) != reachable {
+			t.Errorf("listening on %q: reached from elsewhere: %v", listen, err)
+		}
 	}
 }
 
