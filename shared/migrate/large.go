@@ -22,7 +22,7 @@ const (
 // and to send its parts, straight from the file. S3 checks each part against the first
 // reading, and the whole when the parts are put together.
 func (u *Upload) moveLarge(ctx context.Context, lease track.Lease, src source) (track.Outcome, error) {
-	plan, err := u.readParts(ctx, src)
+	plan, err := readParts(ctx, u.buffers, src)
 	if ctx.Err() != nil {
 		return track.Outcome{}, ctx.Err()
 	}
@@ -56,9 +56,9 @@ type partPlan struct {
 	head  []byte
 }
 
-func (u *Upload) readParts(ctx context.Context, src source) (partPlan, error) {
+func readParts(ctx context.Context, buffers *buffers, src source) (partPlan, error) {
 	plan := partPlan{size: partSize(src.before.Size)}
-	buf, err := u.buffers.get(ctx, hashBuffer)
+	buf, err := buffers.get(ctx, min(hashBuffer, max(src.before.Size, 1)))
 	if err != nil {
 		return plan, err
 	}

@@ -44,6 +44,21 @@ func (s source) check(err error) error {
 	return err
 }
 
+// readFile reads a file for its checksum. A file that changes meanwhile is an error.
+func readFile(ctx context.Context, files Files, buffers *buffers, filePath string) (size int64, sum uint64, err error) {
+	file, err := files.OpenFile(filePath)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer file.Close()
+	src := source{File: file, files: files, path: filePath}
+	if src.before, err = file.Identity(); err != nil {
+		return 0, 0, err
+	}
+	plan, err := readParts(ctx, buffers, src)
+	return src.before.Size, plan.sum, src.check(err)
+}
+
 // objectSum returns an object's CRC64NVME: S3's word where it knows it, else by reading.
 func objectSum(ctx context.Context, bucket Bucket, object track.Object) (uint64, error) {
 	if c, ok := object.Checksum(track.CRC64NVME); ok {

@@ -104,3 +104,23 @@ func stream[T any](
 		yield(none, failure(err))
 	}
 }
+
+// Locate returns the storage backend of those of the tracks that exist and are not deleted.
+func (s *Store) Locate(ctx context.Context, ids []track.ID) (map[track.ID]string, error) {
+	located := map[track.ID]string{}
+	err := retry(ctx, func() error {
+		rows, err := s.pool.Query(ctx, `
+			SELECT id, storage_backend FROM tracks WHERE id = ANY ($1::text[]::uuid[]) AND deleted_at IS NULL`, texts(ids))
+		if err != nil {
+			return err
+		}
+		var id track.ID
+		var backend string
+		_, err = pgx.ForEachRow(rows, []any{&id, &backend}, func() error {
+			located[id] = backend
+			return nil
+		})
+		return err
+	})
+	return located, s.failure("locate tracks", err)
+}

@@ -1,0 +1,160 @@
+package migrate
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"trackstore/shared/track"
+)
+
+// Input is that of the function migrate-batch. Every field may be left out.
+type Input struct {
+	// Direction starts a migration or a rollback; while workers move tracks the other way
+	// it changes nothing, and there is nothing to do. Left out: the direction that holds.
+	Direction  track.Direction `json:"direction"`
+	Limit      *int            `json:"limit"`       // of claimed tracks, from 1; left out: 500
+	MaxSeconds *float64        `json:"max_seconds"` // from 1; left out: 840
+	TrackIDs   []track.ID      `json:"track_ids"`   // only these; left out: all
+}
+
+// UnmarshalJSON refuses fields that it does not know, and values out of range.
+func (in *Input) UnmarshalJSON(b []byte) error {
+	type plain Input
+	decoder := json.NewDecoder(bytes.NewReader(b))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode((*plain)(in)); err != nil {
+		return fmt.Errorf("input of migrate-batch: %w", err)
+	}
+	switch {
+	case in.Direction != "" && in.Direction != track.ToS3 && in.Direction != track.ToLocal:
+		return fmt.Errorf("input of migrate-batch: direction %q is neither to_s3 nor to_local", in.Direction)
+	case in.Limit != nil && *in.Limit < 1:
+		return fmt.Errorf("input of migrate-batch: limit is %d, and must be at least 1", *in.Limit)
+	case in.MaxSeconds != nil && *in.MaxSeconds < 1:
+		return fmt.Errorf("input of migrate-batch: max_seconds is %g, and must be at least 1", *in.MaxSeconds)
+	}
+	return nil
+}
+
+// BatchLedger is the Ledger, and who decides on the direction.
+type BatchLedger interface {
+	Ledger
+	Turn(ctx context.Context, d track.Direction, force bool) (track.Direction, error)
+	Locate(ctx context.Context, ids []track.ID) (map[track.ID]string, error)
+}
+
+// Batch moves a bounded number of tracks in a bounded time.
+type Batch struct {
+	Ledger  BatchLedger
+	Upload  *Upload
+	Restore *Restore
+	Lease   time.Duration
+	Log     *slog.Logger
+}
+
+const (
+	defaultLimit   = 500
+	defaultSeconds = 840
+	// batchPatience is how long a batch that has nothing to do waits for others' leases:
+	// whoever calls it in a loop does not spin.
+	batchPatience = 2 * time.Second
+	// lastWords is what is left of a function's time for giving leases back.
+	lastWords = 5 * time.Second
+)
+
+// Handle runs one batch. It ends early enough before max_seconds, and before the deadline
+// of ctx, to finish what it holds.
+func (b *Batch) Handle(ctx context.Context, in Input) (Summary, error) {
+	started := time.Now()
+	look, err := b.Ledger.Outlook(ctx, in.Direction)
+	if err != nil {
+		return Summary{}, err
+	}
+	direction, held := in.Direction, look.Direction
+	if direction == "" {
+		direction = held
+	}
+	if direction != held {
+		if held, err = b.Ledger.Turn(ctx, direction, false); err != nil {
+			return Summary{}, err
+		}
+		if direction != held {
+			b.Log.Info("tracks are being moved the other way", "direction", held)
+			return Summary{Direction: direction, Done: true}, nil
+		}
+	}
+	if err := known(ctx, b.Ledger, in.TrackIDs); err != nil {
+		return Summary{}, err
+	}
+	var mover Mover = b.Upload
+	if direction == track.ToLocal {
+		mover = b.Restore
+	}
+	job := Job{TrackIDs: in.TrackIDs, Limit: defaultLimit, Lease: b.Lease, Patience: batchPatience}
+	if in.Limit != nil {
+		job.Limit = *in.Limit
+	}
+	job.StopAt, job.Finish = batchTimes(ctx, started, in.MaxSeconds)
+	summary, err := Run(ctx, b.Ledger, mover, job, logger{b.Log}, b.Log)
+	if errors.Is(err, ErrTurned) {
+		err = nil // somebody has begun to move tracks the other way: nothing to do here
+	}
+	return summary, err
+}
+
+// batchTimes returns when to claim no more, and how long to finish then.
+func batchTimes(ctx context.Context, started time.Time, maxSeconds *float64) (stopAt time.Time, finish time.Duration) {
+	seconds := float64(defaultSeconds)
+	if maxSeconds != nil {
+		seconds = *maxSeconds
+	}
+	end := started.Add(time.Duration(seconds * float64(time.Second)))
+	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-lastWords).Before(end) {
+		end = deadline.Add(-lastWords)
+	}
+	finish = min(time.Until(end)/4, 30*time.Second)
+	return end.Add(-finish), finish
+}
+
+// known refuses ids that no track has.
+func known(ctx context.Context, ledger BatchLedger, ids []track.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	located, err := ledger.Locate(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var unknown []string
+	for _, id := range ids {
+		if _, ok := located[id]; !ok {
+			unknown = append(unknown, id.String())
+		}
+	}
+	if len(unknown) > 0 {
+		return fmt.Errorf("%w: track %s", track.ErrNotFound, strings.Join(unknown, ", "))
+	}
+	return nil
+}
+
+// logger reports failures to the log.
+type logger struct{ *slog.Logger }
+
+func (logger) Claimed(int) {}
+
+func (l logger) Settled(r Result) {
+	switch {
+	case r.Verdict != track.Settled:
+		l.Info("track was overtaken", "track_id", r.TrackID, "verdict", r.Verdict)
+	case r.State.IsFailure():
+		l.Warn("track was not moved", "track_id", r.TrackID, "file_path", r.FilePath, "state", r.State, "err", r.Error)
+	default:
+		l.Debug("track was moved", "track_id", r.TrackID, "key", r.NewKey, "bytes", r.NewSize)
+	}
+}
