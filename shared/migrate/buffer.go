@@ -11,10 +11,13 @@ import (
 
 const (
 	chunkSize = 256 << 10
-	// bufferBudget is what all copies of a process buffer at once, in bytes. With what the
-	// program and its garbage take it stays well below 256 MiB.
+	// bufferBudget is what all copies of a process buffer at once, in bytes.
 	bufferBudget = 96 << 20
 )
+
+// MemoryLimit is for debug.SetMemoryLimit, in bytes: the buffers and what the program itself
+// needs fit in, and the garbage beside them is collected in time.
+const MemoryLimit = 192 << 20
 
 // buffers lends memory out, bufferBudget bytes at most. It comes in chunks of one size, so
 // that what one file gave back fits any other.

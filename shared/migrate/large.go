@@ -26,10 +26,13 @@ func (u *Upload) moveLarge(ctx context.Context, lease track.Lease, src source) (
 	if ctx.Err() != nil {
 		return track.Outcome{}, ctx.Err()
 	}
+	var outcome track.Outcome
+	if err == nil {
+		outcome, err = u.outcome(lease, src.before.Size, plan.sum, src)
+	}
 	if err = src.check(err); err != nil {
 		return cannotRead(lease, err)
 	}
-	outcome := u.outcome(lease, src.before.Size, plan.sum, plan.head)
 
 	// An earlier worker may have died after it had sent everything.
 	switch _, err := u.Bucket.Head(ctx, outcome.NewKey, ""); {
@@ -53,7 +56,6 @@ type partPlan struct {
 	size  int64    // of every part but the last, bytes
 	parts []uint64 // the parts' CRC64NVME
 	sum   uint64   // of the whole
-	head  []byte
 }
 
 func readParts(ctx context.Context, buffers *buffers, src source) (partPlan, error) {
@@ -75,9 +77,6 @@ func readParts(ctx context.Context, buffers *buffers, src source) (partPlan, err
 				return plan, err
 			}
 			plan.sum = buf.update(plan.sum)
-			if offset == 0 {
-				plan.head = append(plan.head, buf.chunk(0)...)
-			}
 			offset += buf.size
 		}
 		plan.parts = append(plan.parts, part)

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"trackstore/shared/audio"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/migrate"
 	"trackstore/shared/pgstore"
@@ -114,11 +115,7 @@ func (r *rig) one(sql string, args ...any) string {
 }
 
 func (r *rig) upload() *migrate.Upload {
-	return migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: r.s3, Large: r.s3, Sniff: sniffWAV})
-}
-
-func sniffWAV(head []byte) (track.Format, bool) {
-	return track.WAV, bytes.HasPrefix(head, []byte("RIFF"))
+	return migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: r.s3, Large: r.s3, Sniff: audio.Detect})
 }
 
 // job is what a test's run does unless it says otherwise.

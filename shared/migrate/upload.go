@@ -33,8 +33,8 @@ type LargeBucket interface {
 	AbortMultipart(ctx context.Context, key, multipartID string) error
 }
 
-// Sniffer recognises an audio format by a file's first bytes.
-type Sniffer func(head []byte) (track.Format, bool)
+// Sniffer recognises an audio format by a file's bytes; it reads a few of them.
+type Sniffer func(file io.ReaderAt) (format track.Format, ok bool, err error)
 
 // largestPut is the size up to which a file is read once, into memory, and sent in one
 // PUT; above it, in parts of that size, bytes.
@@ -131,14 +131,17 @@ func (u *Upload) moveSmall(ctx context.Context, lease track.Lease, src source) (
 	if err = src.check(err); err != nil {
 		return cannotRead(lease, err)
 	}
-	outcome := u.outcome(lease, src.before.Size, sum, buf.chunk(0))
+	outcome, err := u.outcome(lease, src.before.Size, sum, buf)
+	if err != nil {
+		return cannotRead(lease, err)
+	}
 	_, err = u.Bucket.Create(ctx, outcome.NewKey, outcome.ContentType, sum, u.bandwidth.readerAt(ctx, buf), buf.size)
 	return u.verified(ctx, outcome, sum, err)
 }
 
 // outcome describes the object that a file becomes.
-func (u *Upload) outcome(lease track.Lease, size int64, sum uint64, head []byte) track.Outcome {
-	format, ok := u.Sniff(head)
+func (u *Upload) outcome(lease track.Lease, size int64, sum uint64, file io.ReaderAt) (track.Outcome, error) {
+	format, ok, err := u.Sniff(file)
 	if !ok {
 		format, _ = track.FormatOfName(lease.FilePath)
 	}
@@ -146,7 +149,7 @@ func (u *Upload) outcome(lease track.Lease, size int64, sum uint64, head []byte)
 		Lease: lease, State: track.Migrated, NewSize: size, NewChecksum: track.HexSum(sum),
 		NewKey: track.MigratedKey(lease.TrackID, lease.FileVersion, sum, lease.FilePath),
 		Format: format, ContentType: format.ContentType(),
-	}
+	}, err
 }
 
 // verified asks S3 for what it has after a write that ended with err. A key that exists

@@ -94,7 +94,7 @@ const settleToS3 = settleInput + `, discards AS MATERIALIZED (
 	), flipped AS (
 		UPDATE tracks t
 		SET storage_backend = 's3', storage_key = held.new_key, storage_version_id = held.new_version,
-			file_size = held.new_size, format = held.format, content_type = held.content_type, updated_at = now()
+			file_size = held.new_size, format = coalesce(held.format, t.format), content_type = held.content_type, updated_at = now()
 		FROM held JOIN rows ON rows.id = held.track_id
 		WHERE t.id = held.track_id AND held.state = 'migrated'
 			AND t.storage_backend = 'local' AND t.file_version = held.file_version AND t.file_path = held.file_path

@@ -1,0 +1,60 @@
+// Function migrate-batch moves a batch of tracks from disk to S3, or back.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"trackstore/shared/audio"
+	"trackstore/shared/config"
+	"trackstore/shared/diskstore"
+	"trackstore/shared/migrate"
+	"trackstore/shared/pgstore"
+	"trackstore/shared/s3store"
+	"trackstore/shared/secrets"
+)
+
+func main() {
+	debug.SetMemoryLimit(migrate.MemoryLimit)
+	batch, err := open(context.Background())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "migrate-batch:", err)
+		os.Exit(1)
+	}
+	lambda.Start(batch.Handle)
+}
+
+func open(ctx context.Context) (*migrate.Batch, error) {
+	cfg, err := config.Load[config.MigrateBatch](os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	url, err := secrets.DatabaseURL(ctx, cfg.Database)
+	if err != nil {
+		return nil, err
+	}
+	ledger, err := pgstore.Open(ctx, url.Reveal(), 4)
+	if err != nil {
+		return nil, err
+	}
+	bucket, err := s3store.Open(ctx, cfg.Storage.S3)
+	if err != nil {
+		return nil, err
+	}
+	log := cfg.Logger(os.Stderr)
+	disk, err := diskstore.New(diskstore.Config{Root: cfg.Storage.LocalDir, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	return &migrate.Batch{
+		Ledger:  ledger,
+		Upload:  migrate.NewUpload(migrate.Upload{Files: disk, Bucket: bucket, Large: bucket, Sniff: audio.Detect}),
+		Restore: migrate.NewRestore(migrate.Restore{Disk: disk, Bucket: bucket}),
+		Lease:   cfg.Migration.Lease,
+		Log:     log,
+	}, nil
+}
