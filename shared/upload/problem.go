@@ -90,6 +90,8 @@ func problemOf(err error) *problem {
 		return refuse(IdempotencyConflict, "this Idempotency-Key was used for a request with another body")
 	case errors.Is(err, track.ErrInvalidParts):
 		return refuse(InvalidParts, "parts: the storage refuses the list; each part but the last has at least 5 MiB")
+	case errors.Is(err, track.ErrOutsideRoot):
+		return refuse(NotReady, "the track's file lies where it cannot be served from")
 	case track.IsRetryable(err):
 		return refuse(Unavailable, "the database or the storage did not answer; try again")
 	}

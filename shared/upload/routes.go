@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -59,28 +58,35 @@ func Routes() []Route {
 // newMux routes every request to one of Routes, or to a refusal.
 func (a *api) newMux() *http.ServeMux {
 	mux := http.NewServeMux()
-	allowed := map[string][]string{} // methods by path
 	for _, route := range Routes() {
 		mux.HandleFunc(route.Method+" "+route.Path, func(w http.ResponseWriter, r *http.Request) {
 			if err := a.serve(route, w, r); err != nil {
 				route.Access.fail(w, r, err)
 			}
 		})
-		allowed[route.Path] = append(allowed[route.Path], route.Method)
 	}
-	for path, methods := range allowed {
-		if slices.Contains(methods, "GET") {
-			methods = append(methods, "HEAD")
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		allow := methodsAt(mux, r)
+		if allow == nil {
+			notFound(w, r)
+			return
 		}
-		slices.Sort(methods)
-		allow := strings.Join(append(methods, "OPTIONS"), ", ")
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Allow", allow)
-			Open.fail(w, r, refuse(MethodNotAllowed, "this path takes %s", allow))
-		})
-	}
-	mux.HandleFunc("/", notFound)
+		w.Header().Set("Allow", strings.Join(append(allow, "OPTIONS"), ", "))
+		Open.fail(w, r, refuse(MethodNotAllowed, "this path takes %s", strings.Join(allow, ", ")))
+	})
 	return mux
+}
+
+// methodsAt lists the methods by which a request's path leads to one of Routes.
+func methodsAt(mux *http.ServeMux, r *http.Request) (methods []string) {
+	for _, method := range []string{"DELETE", "GET", "HEAD", "POST"} {
+		other := *r
+		other.Method = method
+		if _, pattern := mux.Handler(&other); pattern != "/" {
+			methods = append(methods, method)
+		}
+	}
+	return methods
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,9 @@
+package upload
+
+import (
+	"maps"
+	"slices"
+)
+
+// Codes lists all codes.
+func Codes() []Code { return slices.Collect(maps.Keys(statuses)) }
