@@ -31,7 +31,7 @@ func (p *tracks) batch(context.Context, json.RawMessage) (json.RawMessage, error
 	p.left -= n
 	missing := n / 10
 	return fmt.Appendf(nil, `{"direction":"to_s3","claimed":%d,"migrated":%d,"missing":%d,"failed":0,"bytes":%d,"seconds":1,"remaining":%d,"done":%t}`,
-		n, n-missing, missing, n*3_000_000_000, p.left+p.leased, p.left == 0), nil
+		n, n-missing, missing, n*3_000_000_000, p.left+p.leased, p.left+p.leased == 0), nil
 }
 
 func noWait(ctx context.Context, _ time.Duration) error { return ctx.Err() }
