@@ -328,18 +328,22 @@ func testBucket(t *testing.T, s *stack) {
 	queue.at("Queue").is("<ObjectCreatedQueue.Arn>")
 	queue.at("Filter.S3Key.Rules").is([]any{map[string]any{"Name": "prefix", "Value": "uploads/"}})
 
-	var tlsOnly bool
+	denials := map[string]object{}
 	for _, statement := range s.resource(t, "TracksBucketPolicy", "AWS::S3::BucketPolicy").at("PolicyDocument.Statement").items() {
-		if statement.at("Effect").string() == "Deny" && statement.at("Condition.Bool.aws:SecureTransport").string() == "false" {
-			statement.at("Action").is("s3:*")
-			statement.at("Principal").is("*")
-			statement.at("Resource").is([]string{"<TracksBucket.Arn>", "<TracksBucket.Arn>/*"})
-			tlsOnly = true
-		}
+		statement.at("Effect").is("Deny")
+		statement.at("Principal").is("*")
+		denials[statement.at("Sid").string()] = statement
 	}
-	if !tlsOnly {
-		t.Error("the bucket answers without TLS")
-	}
+	tls := denials["TLSOnly"]
+	tls.at("Action").is("s3:*")
+	tls.at("Resource").is([]string{"<TracksBucket.Arn>", "<TracksBucket.Arn>/*"})
+	tls.at("Condition").is(map[string]any{"Bool": map[string]any{"aws:SecureTransport": "false"}})
+	once := denials["WriteOnce"]
+	once.at("Action").is("s3:PutObject")
+	once.at("Resource").is("<TracksBucket.Arn>/tracks/*")
+	once.at("Condition").is(map[string]any{
+		"Null": map[string]any{"s3:if-none-match": "true"}, "Bool": map[string]any{"s3:ObjectCreationOperation": "true"},
+	})
 }
 
 func testEvents(t *testing.T, s *stack) {
