@@ -30,7 +30,7 @@ lint: bin/golangci-lint bin/govulncheck ## Check style, import walls, formatting
 	@./tools/vulncheck
 
 # Python and Node for these alone; everything else needs Go.
-template: bin/venv bin/node_modules ## Check template.yaml and the state machine with SAM's own tools, and build with SAM
+template: bin/venv/bin/sam bin/node_modules/.bin/asl-validator ## Check template.yaml and the state machine with SAM's own tools, and build with SAM
 	@bin/venv/bin/cfn-lint template.yaml
 	@SAM_CLI_TELEMETRY=0 bin/venv/bin/sam validate --lint --region eu-central-1
 	@bin/node_modules/.bin/asl-validator --json-path statemachines/migrate-storage.asl.json
@@ -53,12 +53,11 @@ bin/gotestsum bin/golangci-lint bin/govulncheck: tools/go.mod tools/go.sum
 	@echo 'building $(@F) (once; the first time it may take minutes)'
 	@go build -C tools -o ../$@ $(PACKAGE)
 
-bin/venv: tools/requirements.txt
+bin/venv/bin/sam: tools/requirements.txt
 	@echo 'installing the SAM CLI (once)'
-	@python3 -m venv $@
-	@$@/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
+	@python3 -m venv bin/venv
+	@bin/venv/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
 	@touch $@
 
-bin/node_modules:
+bin/node_modules/.bin/asl-validator:
 	@npm install --silent --no-audit --no-fund --no-save --prefix bin asl-validator@4.0.0
-	@touch $@
