@@ -6,14 +6,14 @@ CREATE TABLE IF NOT EXISTS track_discards (
     id           bigint       GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     track_id     uuid         NOT NULL,
     backend      varchar(16)  NOT NULL,
-    storage_key  varchar(512) NOT NULL, -- the object's key, or tracks.file_path as it was
+    storage_key  text         NOT NULL, -- the object's key, or tracks.file_path as it was
     reason       varchar(16)  NOT NULL,
     discarded_at timestamptz  NOT NULL DEFAULT now(),
     removed_at   timestamptz,           -- marked for removal; the bytes may still be there
     gone_at      timestamptz,           -- the bytes are removed
     CONSTRAINT track_discards_backend_check CHECK (backend IN ('local', 's3')),
     CONSTRAINT track_discards_reason_check
-        CHECK (reason IN ('replaced', 'rejected', 'expired', 'aborted', 'deleted', 'orphaned')),
+        CHECK (reason IN ('replaced', 'rejected', 'expired', 'aborted', 'deleted', 'orphaned', 'purged')),
     CONSTRAINT track_discards_removed_check CHECK (gone_at IS NULL OR removed_at IS NOT NULL),
     CONSTRAINT track_discards_key UNIQUE (backend, storage_key)
 );

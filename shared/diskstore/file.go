@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"syscall"
 
 	"trackstore/shared/track"
@@ -95,6 +96,9 @@ func (s *Store) ResolveFile(filePath string) (string, error) {
 	}
 	return rel, failure("resolve", filePath, err)
 }
+
+// AbsPath returns the absolute form of a path under the root.
+func (s *Store) AbsPath(rel string) string { return filepath.Join(s.root, rel) }
 
 // RemoveFile removes the name that a path ends with, durably: the file, or the link, never
 // what a link leads to. Its errors are those of OpenFile.

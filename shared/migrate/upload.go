@@ -80,6 +80,8 @@ func reachable(ctx context.Context, files Files, bucket Bucket) error {
 // errChanged tells that a file was edited or replaced while it was read.
 var errChanged = errors.New("the file was changed while it was read")
 
+var errEmpty = errors.New("the file has no bytes")
+
 // maxReads of a file that is being edited.
 const maxReads = 3
 
@@ -112,7 +114,7 @@ func (u *Upload) move(ctx context.Context, lease track.Lease) (track.Outcome, er
 	}
 	switch size := src.before.Size; {
 	case size == 0:
-		return failure(lease, track.Empty, errors.New("the file has no bytes")), nil
+		return failure(lease, track.Empty, errEmpty), nil
 	case size <= largestPut:
 		return u.moveSmall(ctx, lease, src)
 	default:

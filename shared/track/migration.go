@@ -111,3 +111,21 @@ type MigrationFailure struct {
 	State    MigrationState `json:"state"`
 	Error    string         `json:"error"`
 }
+
+// Progress counts tracks by where they lie, and moves by their state.
+type Progress struct {
+	Local  int64                    `json:"local"`
+	S3     int64                    `json:"s3"`
+	Leased int64                    `json:"leased"` // under a live lease
+	States map[MigrationState]int64 `json:"states"`
+}
+
+// Use is what stored bytes are for, as far as rows tell.
+type Use struct {
+	Named   bool      // a track that is not deleted names them, or keeps them as its local copy
+	Pending bool      // of an upload that is open
+	Leased  bool      // their track is being moved
+	TrackID ID        // nil UUID: not known
+	Since   time.Time // when they were discarded, deleted or rolled back; zero: not known
+	Reason  string    // of Since
+}
