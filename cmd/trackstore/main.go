@@ -26,6 +26,11 @@ func main() {
 type commands struct {
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
+	Dev    devCmd    `cmd:"" help:"Run the whole local stack."`
+	Schema schemaCmd `cmd:"" help:"Bring the database's schema up or down."`
+
+	MigrateStorage migrateCmd `cmd:"" help:"Move tracks between disk and S3, and look after what is moved."`
+
 	Upload uploadCmd `cmd:"" help:"Upload audio files to the server, and go on after an interruption."`
 
 	Config configCmd `cmd:"" help:"Check the configuration."`

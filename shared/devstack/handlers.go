@@ -1,0 +1,159 @@
+package devstack
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"trackstore/shared/diskstore"
+	"trackstore/shared/pgstore"
+	"trackstore/shared/s3store"
+	"trackstore/shared/schema"
+	"trackstore/shared/secrets"
+)
+
+// stores are what the handlers stand on.
+type stores struct {
+	db    *pgstore.Store
+	admin *pgxpool.Pool // for what only the stack itself asks of the database
+	disk  *diskstore.Store
+	s3    *s3store.Store // nil: there is none
+}
+
+// openStores opens the stores, and sees to it that there is a schema, a bucket and a folder in them.
+func (s *stack) openStores(ctx context.Context) (st stores, err error) {
+	// Where the servers are is known only now.
+	if s.settings, err = s.env.settings(); err != nil {
+		return st, err
+	}
+	cfg := s.settings.api
+	url, err := secrets.DatabaseURL(ctx, cfg.Database)
+	if err != nil {
+		return st, err
+	}
+	change, err := schema.Up(ctx, url.Reveal())
+	if err != nil {
+		return st, err
+	}
+	if change.From != change.To {
+		s.say("schema: from version %d to %d", change.From, change.To)
+	}
+	if st.db, err = pgstore.Open(ctx, url.Reveal(), 0); err != nil {
+		return st, err
+	}
+	s.onStop("the database's pool", func(context.Context) error { st.db.Close(); return nil })
+	if st.admin, err = pgxpool.New(ctx, url.Reveal()); err != nil {
+		return st, err
+	}
+	s.onStop("the database's pool", func(context.Context) error { st.admin.Close(); return nil })
+
+	if err := os.MkdirAll(cfg.Storage.LocalDir, 0o755); err != nil {
+		return st, fmt.Errorf("TRACK_LOCAL_DIR: %w", err)
+	}
+	st.disk, err = diskstore.New(diskstore.Config{
+		Root:           cfg.Storage.LocalDir,
+		URL:            cfg.DiskServer.URL,
+		Secret:         []byte(cfg.DiskServer.Secret.Reveal()),
+		AllowedOrigins: cfg.Uploads.AllowedOrigins,
+		OnCreate: func(_ context.Context, event []byte) error {
+			s.queue.send(string(event))
+			return nil
+		},
+		Logger: s.logger,
+	})
+	if err != nil {
+		return st, err
+	}
+	if cfg.Storage.S3.Enabled {
+		st.s3, err = s.openS3(ctx)
+	}
+	return st, err
+}
+
+// openS3 opens the bucket, and creates it where it is absent.
+func (s *stack) openS3(ctx context.Context) (*s3store.Store, error) {
+	cfg := s.settings.api.Storage.S3
+	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(cfg.Region)}
+	if s.s3 != nil {
+		options = append(options, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(s.s3.AccessKey, s.s3.SecretKey, "")))
+	}
+	loaded, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return nil, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	client := s3.NewFromConfig(loaded, func(o *s3.Options) {
+		o.UsePathStyle = cfg.ForcePathStyle
+		if cfg.Endpoint != nil {
+			o.BaseEndpoint = aws.String(cfg.Endpoint.String())
+		}
+	})
+	if err := ensureBucket(ctx, client, cfg, s.settings.api.Uploads.AllowedOrigins, s.s3 != nil); err != nil {
+		return nil, err
+	}
+	if s.s3 == nil {
+		return s3store.Open(ctx, cfg)
+	}
+	return s3store.New(s3store.Config{
+		Bucket:         cfg.Bucket,
+		Region:         cfg.Region,
+		Endpoint:       cfg.Endpoint,
+		PublicEndpoint: cfg.PublicEndpoint,
+		ForcePathStyle: cfg.ForcePathStyle,
+		Credentials:    loaded.Credentials,
+	})
+}
+
+// pendingForms lists the keys of the uploads that a form is still to bring to S3.
+func (st stores) pendingForms(ctx context.Context) ([]string, error) {
+	rows, err := st.admin.Query(ctx, `
+		SELECT storage_key FROM track_uploads WHERE state = 'pending' AND method = 'post' AND backend = 's3' ORDER BY expires_at DESC LIMIT 1000`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// site is the stack's HTTP server: the API, the disk server below the path of its URL, and the console. It looks at
+// paths as they are, for a mux would clean those of files.
+func site(api, disk, console http.Handler, diskPath string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case path == "/" || strings.HasPrefix(path, "/console/"):
+			console.ServeHTTP(w, r)
+		case diskPath != "" && (path == diskPath || strings.HasPrefix(path, diskPath+"/")):
+			disk.ServeHTTP(w, r)
+		default:
+			api.ServeHTTP(w, r)
+		}
+	})
+}
+
+// serveDisk serves the disk server at TRACK_LOCAL_URL: where that names another port of this machine, on a port of its
+// own, else below its path on the API's, as it is reached directly or through what stands in front.
+func (s *stack) serveDisk(disk http.Handler, apiPort int) (path string, err error) {
+	url := s.settings.api.DiskServer.URL
+	ip := net.ParseIP(url.Hostname())
+	here := url.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	if port := portOf(url.String()); here && port != 0 && port != apiPort {
+		l, err := net.Listen("tcp", net.JoinHostPort(url.Hostname(), url.Port()))
+		if err != nil {
+			return "", fmt.Errorf("the disk server (TRACK_LOCAL_URL): %w", err)
+		}
+		s.goServe("the disk server", l, disk)
+		return "", nil
+	}
+	if url.Path == "" || url.Path == "/" {
+		return "", fmt.Errorf("TRACK_LOCAL_URL=%s has neither a path nor a port of this machine that is not the API's", url)
+	}
+	return url.Path, nil
+}

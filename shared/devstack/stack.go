@@ -1,0 +1,209 @@
+// Package devstack is the local stack: everything that trackstore needs, in one process tree, without a cloud.
+//
+// The handlers that run in it are those of the functions, configured by the same variables. What stands in for the
+// rest is thin: a Postgres and an S3 server (packages localpg and locals3), a queue in memory for SQS, a ticker for the
+// scheduler, and net/http for API Gateway.
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"trackstore/shared/config"
+	"trackstore/shared/devstack/localpg"
+	"trackstore/shared/devstack/locals3"
+)
+
+// Options are what a stack is started with.
+type Options struct {
+	Getenv func(string) string
+	Stdout io.Writer // what is done, for the person who waits
+	Stderr io.Writer // the handlers' logs: a JSON object a line
+}
+
+// stopTime is how long all of the stack together may take to stop.
+const stopTime = 15 * time.Second
+
+// stack is what runs, and what has to be ended for it.
+type stack struct {
+	Options
+	state    *stateDir
+	env      *environment
+	plan     plan
+	settings settings
+	logger   *slog.Logger
+
+	postgres *localpg.Server // nil: not the stack's own
+	s3       *locals3.Server // nil: not the stack's own, or none
+
+	queue        *queue
+	formUploaded chan struct{} // holds a token where a form brought something to S3
+
+	ended   chan error // gets the error of a server that ends by itself
+	closers []closer   // in the order of starting
+}
+
+type closer struct {
+	name  string
+	close func(context.Context) error
+}
+
+// Run starts the stack, and stops it when ctx is done, which is no error, or when a server of it ends by itself.
+func Run(ctx context.Context, o Options) (err error) {
+	s := &stack{Options: o, ended: make(chan error, 8)}
+	defer func() {
+		err = errors.Join(err, s.stop())
+	}()
+	if err := s.start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop while it started
+		}
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		s.say("stopping")
+		return nil
+	case err := <-s.ended:
+		return err
+	}
+}
+
+// start starts everything in order: what can fail for a reason that the user can mend comes first.
+func (s *stack) start(ctx context.Context) error {
+	cfg, err := config.Load[config.Dev](s.Getenv)
+	if err != nil {
+		return err
+	}
+	if err := s.open(cfg); err != nil {
+		return err
+	}
+	listener, err := s.listen(cfg.Port)
+	if err != nil {
+		return err
+	}
+	if err := s.startServers(ctx); err != nil {
+		return err
+	}
+	stores, err := s.openStores(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.seed(ctx, stores); err != nil {
+		return err
+	}
+	if err := s.serve(ctx, listener, stores, cfg.Port); err != nil {
+		return err
+	}
+	return s.announce(cfg.Port)
+}
+
+// open takes hold of the state, and settles the configuration.
+func (s *stack) open(cfg config.Dev) (err error) {
+	if s.state, err = openState(cfg.Dir); err != nil {
+		return err
+	}
+	s.onStop("state", func(context.Context) error { return s.state.close() })
+	// Of a run that was killed: nobody may take it for one that runs.
+	if err := s.state.remove(envFile, samEnvFile); err != nil {
+		return err
+	}
+	last, err := s.state.lastChosen()
+	if err != nil {
+		return err
+	}
+	s.env = newEnvironment(s.Getenv, last)
+	if s.plan, err = s.env.plan(s.state.path, cfg.Port); err != nil {
+		return err
+	}
+	if s.settings, err = s.env.settings(); err != nil {
+		return err
+	}
+	s.logger = s.settings.api.Logger(s.Stderr)
+	return nil
+}
+
+// listen takes the port of the API.
+func (s *stack) listen(port int) (net.Listener, error) {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return nil, fmt.Errorf("%w: choose another port with PORT, as in PORT=%d", err, port+1)
+	}
+	s.onStop("API", func(context.Context) error {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil // the HTTP server closed it
+	})
+	return l, nil
+}
+
+// goServe serves until the stack stops, which lets requests finish for a moment.
+func (s *stack) goServe(name string, l net.Listener, h http.Handler) {
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
+	}
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.ended <- fmt.Errorf("%s: %w", name, err)
+		}
+	}()
+	s.onStop(name, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			return server.Close() // an upload that is cut off is not stored
+		}
+		return nil
+	})
+}
+
+// goRun runs a loop until the stack stops.
+func (s *stack) goRun(name string, loop func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		loop(ctx)
+	}()
+	s.onStop(name, func(ctx context.Context) error {
+		cancel()
+		select {
+		case <-done:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+}
+
+// onStop remembers what to end. The last thing that was started ends first.
+func (s *stack) onStop(name string, f func(context.Context) error) {
+	s.closers = append(s.closers, closer{name, f})
+}
+
+// stop ends everything that was started.
+func (s *stack) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	var errs []error
+	for _, c := range slices.Backward(s.closers) {
+		if err := c.close(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", c.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *stack) say(format string, args ...any) {
+	fmt.Fprintf(s.Stdout, format+"\n", args...)
+}
