@@ -42,8 +42,10 @@ type Config struct {
 	// Copy makes a new data directory by copying one that is made once and kept in the user's cache, which takes a
 	// tenth of the time. The superusers of all copies share a password. For tests.
 	Copy bool
-	// Log gets what the server writes, and what is done that takes long. nil: nowhere.
+	// Log gets what the server writes. nil: nowhere.
 	Log io.Writer
+	// Progress gets what is done that takes long, for whoever waits. nil: Log does.
+	Progress io.Writer
 }
 
 // Server is a running Postgres.
@@ -77,6 +79,9 @@ func start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = io.Discard
 	}
+	if cfg.Progress == nil {
+		cfg.Progress = cfg.Log
+	}
 	dataDir, err := filepath.Abs(cfg.DataDir)
 	if err != nil {
 		return nil, err
@@ -93,7 +98,7 @@ func start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	bin, err := findBinaries(ctx, major, cfg.Log)
+	bin, err := findBinaries(ctx, major, cfg.Progress)
 	if err != nil {
 		return nil, err
 	}

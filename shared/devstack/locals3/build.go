@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -19,7 +20,7 @@ const gateway = "github.com/versity/versitygw"
 
 // Build builds versitygw from the version pinned in tools/go.mod, once: a later call, also of another process, finds
 // the binary in .local/bin of the source tree. The first build takes minutes, and tells log so. The working directory
-// must lie within trackstore's source tree.
+// or the program must lie within trackstore's source tree.
 func Build(ctx context.Context, log io.Writer) (string, error) {
 	root, err := sourceRoot()
 	if err != nil {
@@ -72,6 +73,10 @@ func build(ctx context.Context, root string, log io.Writer) (string, error) {
 	}
 	cmd := exec.CommandContext(ctx, goTool, "build", "-C", filepath.Join(root, "tools"), "-o", unfinished, gateway+"/cmd/versitygw")
 	cmd.Env = append(os.Environ(), "GOOS=", "GOARCH=", "GOWORK=off", "GOFLAGS=-mod=readonly -buildvcs=false") // for this machine, whatever is built besides
+	// An interrupt to all of its processes, so that none goes on building and the go tool removes what it left behind.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.WaitDelay = 5 * time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w: %s", err, out)
 	}
@@ -82,21 +87,28 @@ func build(ctx context.Context, root string, log io.Writer) (string, error) {
 	return path, nil
 }
 
-// sourceRoot finds the folder of trackstore's go.mod, from the working directory upwards.
+// sourceRoot finds the folder of trackstore's go.mod, from the working directory upwards, else from the program's.
 func sourceRoot() (string, error) {
 	wd, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil && strings.HasPrefix(string(b), "module trackstore\n") {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("%s is not within trackstore's source tree, which says how", wd)
+	program, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	for _, start := range []string{wd, filepath.Dir(program)} {
+		for dir := start; ; dir = filepath.Dir(dir) {
+			b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+			if err == nil && strings.HasPrefix(string(b), "module trackstore\n") {
+				return dir, nil
+			}
+			if dir == filepath.Dir(dir) {
+				break
+			}
 		}
 	}
+	return "", fmt.Errorf("neither %s nor the program is within trackstore's source tree, which says how", wd)
 }
 
 var pin = regexp.MustCompile(`(?m)^(?:require)?\s*` + regexp.QuoteMeta(gateway) + ` (v\S+)`)
