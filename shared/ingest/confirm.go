@@ -1,0 +1,176 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"trackstore/shared/metrics"
+	"trackstore/shared/track"
+)
+
+// looksAtOnce is how many objects of a batch are looked at at a time: each look is two or
+// three short requests.
+const looksAtOnce = 32
+
+// Confirm looks at the bytes of uploads, now, and settles those that are pending and
+// whose bytes are there: stored, failed, or aborted where the track was deleted. It
+// returns the uploads as they then are, also beside an error; those whose bytes have not
+// come stay pending. The error is of uploads that could not be looked at or settled.
+func (in *Ingester) Confirm(ctx context.Context, ids ...track.ID) ([]track.Upload, error) {
+	uploads, err := in.Uploads.UploadsByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	b := in.confirm(ctx, uploads)
+	var again []track.ID
+	for i, u := range uploads {
+		if now, ok := b.settled[u.ID]; ok {
+			uploads[i] = now
+		} else if b.failures[u.ID] == nil && b.found[u.ID] {
+			again = append(again, u.ID)
+		}
+	}
+	failures := b.errors()
+	if len(again) > 0 {
+		// Settled by somebody else meanwhile, or by a statement of ours whose answer was lost.
+		now, err := in.Uploads.UploadsByID(ctx, again)
+		failures = errors.Join(failures, err)
+		for _, u := range now {
+			for i := range uploads {
+				if uploads[i].ID == u.ID {
+					uploads[i] = u
+				}
+			}
+		}
+	}
+	return uploads, failures
+}
+
+// batch is what became of uploads that were confirmed together. Those that are in none
+// of the maps were not pending, or their bytes are not there.
+type batch struct {
+	found    map[track.ID]bool // the bytes were there
+	settled  map[track.ID]track.Upload
+	failures map[track.ID]error
+}
+
+func (b batch) errors() error {
+	var all []error
+	for _, err := range b.failures {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// confirm settles the pending ones among uploads.
+func (in *Ingester) confirm(ctx context.Context, uploads []track.Upload) batch {
+	findings, failures := in.look(ctx, uploads)
+	b := batch{make(map[track.ID]bool), make(map[track.ID]track.Upload), failures}
+	if len(findings) == 0 {
+		return b
+	}
+	settled, err := in.settle(ctx, findings)
+	for _, f := range findings {
+		b.found[f.UploadID] = true
+		if err != nil {
+			b.failures[f.UploadID] = err
+		}
+	}
+	for _, u := range settled {
+		b.settled[u.ID] = u
+	}
+	in.report(ctx, settled)
+	return b
+}
+
+// look checks the bytes of the pending ones among uploads. Uploads whose bytes are not
+// there have neither a finding nor a failure.
+func (in *Ingester) look(ctx context.Context, uploads []track.Upload) ([]track.Finding, map[track.ID]error) {
+	// Time is left for the statement: what was found is worth settling though one object
+	// is slow.
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)*3/4)
+		defer cancel()
+	}
+	var (
+		mu       sync.Mutex
+		findings []track.Finding
+		failures = make(map[track.ID]error)
+		looks    errgroup.Group
+	)
+	looks.SetLimit(looksAtOnce)
+	for _, u := range uploads {
+		if u.State != track.UploadPending {
+			continue
+		}
+		looks.Go(func() error {
+			f, err := in.lookAt(ctx, u)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				findings = append(findings, f)
+			case !errors.Is(err, track.ErrNotFound):
+				failures[u.ID] = fmt.Errorf("upload %s: %w", u.ID, err)
+			}
+			return nil
+		})
+	}
+	_ = looks.Wait() // failures has the errors
+	return findings, failures
+}
+
+func (in *Ingester) lookAt(ctx context.Context, u track.Upload) (track.Finding, error) {
+	b, ok := in.Backends[u.Backend]
+	if !ok {
+		return track.Finding{}, fmt.Errorf("the %s storage is not configured here", u.Backend)
+	}
+	return check(ctx, b, u)
+}
+
+// settle is SettleUploads, tried again where its outcome is not clear: what took effect
+// before the connection broke is not done twice, for those uploads are not pending any more.
+func (in *Ingester) settle(ctx context.Context, findings []track.Finding) ([]track.Upload, error) {
+	pause := 50 * time.Millisecond
+	for attempt := 1; ; attempt++ {
+		settled, err := in.Uploads.SettleUploads(ctx, findings)
+		if err == nil || !track.IsRetryable(err) || attempt == 3 {
+			return settled, err
+		}
+		in.Log.WarnContext(ctx, "settling uploads failed, and is tried again", "uploads", len(findings), "err", err)
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pause):
+			pause *= 2
+		}
+	}
+}
+
+// report logs and measures what this call settled.
+func (in *Ingester) report(ctx context.Context, settled []track.Upload) {
+	states := make(map[track.UploadState]int)
+	reasons := make(map[track.Reason]int)
+	for _, u := range settled {
+		in.Log.InfoContext(ctx, "upload settled", "upload_id", u.ID, "track_id", u.TrackID, "key", u.Key,
+			"backend", u.Backend, "state", u.State, "reason", u.Reason)
+		states[u.State]++
+		if u.Reason != "" {
+			reasons[u.Reason]++
+		}
+	}
+	in.Metrics.Emit(
+		metrics.Count("UploadsStored", states[track.UploadStored]),
+		metrics.Count("UploadsFailed", states[track.UploadFailed]),
+		metrics.Count("UploadsAborted", states[track.UploadAborted]),
+	)
+	for reason, n := range reasons {
+		in.Metrics.With("Reason", string(reason)).Emit(metrics.Count("UploadsFailed", n))
+	}
+}

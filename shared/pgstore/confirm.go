@@ -1,0 +1,160 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"trackstore/shared/track"
+)
+
+// UploadsByKey returns the uploads that bear keys, whatever their state.
+func (s *Store) UploadsByKey(ctx context.Context, keys []string) ([]track.Upload, error) {
+	return s.uploads(ctx, "uploads by key", `WHERE storage_key = ANY ($1::text[])`, keys)
+}
+
+// UploadsByID returns the uploads of these ids, whoever they belong to.
+func (s *Store) UploadsByID(ctx context.Context, ids []track.ID) ([]track.Upload, error) {
+	return s.uploads(ctx, "uploads by id", `WHERE id = ANY ($1::text[]::uuid[])`, texts(ids))
+}
+
+func (s *Store) uploads(ctx context.Context, op, where string, args ...any) ([]track.Upload, error) {
+	var uploads []track.Upload
+	err := retry(ctx, func() error {
+		rows, err := s.pool.Query(ctx, `SELECT `+uploadColumns+` FROM track_uploads `+where, args...)
+		if err != nil {
+			return err
+		}
+		uploads, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (track.Upload, error) { return scanUpload(row) })
+		return err
+	})
+	return uploads, s.failure(op, err)
+}
+
+// One statement settles a batch: uploads, tracks, and the discards that follow.
+//
+// It is right beside others of its kind at READ COMMITTED. Uploads and then tracks are
+// locked in the order of id, so that two batches wait for each other and never in a ring;
+// a locking read returns a row's latest version and tests its conditions on that, so an
+// upload that another batch settled while this one waited is not pending any more, and
+// upload_seq is that of the file that is really there. What reads tracks or track_uploads
+// without a lock would read this statement's snapshot, which may be older: so all that
+// decides comes from the locked rows. And it is decided in materialized steps, for an
+// UPDATE that meets a row newer than its snapshot tests it anew, and would run a subquery
+// in its conditions again, over rows that this statement has changed by then.
+//
+// R5: a new file sets backend, key or path, pinned version and file version in one UPDATE.
+// Every stored file raises file_version, also one that a later ticket outran before it
+// came, so that the order of events does not show.
+//
+// A crash before the commit changes nothing, and the event comes again. After it, nothing
+// is left to do: what the row named before is in track_discards.
+const settleUploads = `
+WITH input AS MATERIALIZED (
+	SELECT * FROM jsonb_to_recordset($1::jsonb) AS i
+		(id uuid, reason text, version_id text, size bigint, format text, content_type text)
+), pending AS MATERIALIZED (
+	SELECT u.id, u.seq, u.track_id, u.backend, u.storage_key, i.reason, i.version_id, i.size, i.format, i.content_type
+	FROM track_uploads u JOIN input i ON i.id = u.id
+	WHERE u.state = 'pending'
+	ORDER BY u.id FOR UPDATE OF u
+), live AS MATERIALIZED (
+	SELECT t.id, t.upload_seq, coalesce(t.storage_key, '') AS old_key, coalesce(t.file_path, '') AS old_path
+	FROM tracks t
+	WHERE t.id IN (SELECT track_id FROM pending) AND t.deleted_at IS NULL
+	ORDER BY t.id FOR NO KEY UPDATE OF t
+), outcomes AS MATERIALIZED (
+	SELECT p.*, live.upload_seq, live.old_key, live.old_path, live.id IS NOT NULL AS alive,
+		CASE WHEN p.reason IS NOT NULL THEN 'failed' WHEN live.id IS NULL THEN 'aborted' ELSE 'stored' END AS state
+	FROM pending p LEFT JOIN live ON live.id = p.track_id
+), stored AS MATERIALIZED (
+	SELECT o.*, count(*) OVER one_track AS files, seq = max(seq) OVER one_track AS latest
+	FROM outcomes o WHERE state = 'stored'
+	WINDOW one_track AS (PARTITION BY track_id)
+), refusals AS MATERIALIZED (
+	SELECT track_id FROM outcomes WHERE alive GROUP BY track_id HAVING bool_and(state = 'failed')
+), replaced AS (
+	UPDATE tracks t
+	SET storage_backend = n.backend,
+		storage_key = CASE n.backend WHEN 's3' THEN n.storage_key END,
+		storage_version_id = CASE n.backend WHEN 's3' THEN n.version_id END,
+		file_path = CASE n.backend WHEN 'local' THEN n.storage_key ELSE '' END,
+		file_version = t.file_version + n.files,
+		upload_seq = n.seq,
+		file_size = n.size, format = n.format, content_type = n.content_type,
+		-- A platform's own values stay.
+		status = CASE WHEN t.status::text IN ('uploading', 'failed') THEN 'ready' ELSE t.status END,
+		updated_at = now()
+	FROM stored n
+	WHERE t.id = n.track_id AND n.latest AND n.seq > n.upload_seq
+), outrun AS (
+	UPDATE tracks t SET file_version = t.file_version + n.files, updated_at = now()
+	FROM stored n
+	WHERE t.id = n.track_id AND n.latest AND n.seq < n.upload_seq
+), refused AS (
+	-- A new track whose first file is refused. One that has a file keeps what it had.
+	UPDATE tracks t SET status = 'failed', updated_at = now()
+	FROM refusals r
+	WHERE t.id = r.track_id AND t.status::text = 'uploading'
+), discarded AS (
+	INSERT INTO track_discards (track_id, backend, storage_key, reason)
+	SELECT DISTINCT ON (backend, storage_key) track_id, backend, storage_key, reason FROM (
+		SELECT track_id, 's3' AS backend, old_key AS storage_key, 'replaced' AS reason
+		FROM stored WHERE latest AND seq > upload_seq AND old_key <> ''
+		UNION ALL
+		-- Also the copy on disk of a track that was migrated to S3.
+		SELECT track_id, 'local', old_path, 'replaced'
+		FROM stored WHERE latest AND seq > upload_seq AND old_path <> ''
+		UNION ALL
+		SELECT track_id, backend, storage_key, 'replaced'
+		FROM stored WHERE NOT latest OR seq < upload_seq
+		UNION ALL
+		SELECT track_id, backend, storage_key, CASE state WHEN 'failed' THEN 'rejected' ELSE 'deleted' END
+		FROM outcomes WHERE state <> 'stored'
+	) AS bytes ORDER BY backend, storage_key
+	-- A path can come to be named again, and be given up again: its grace begins anew.
+	ON CONFLICT (backend, storage_key) DO UPDATE
+	SET track_id = excluded.track_id, reason = excluded.reason, discarded_at = excluded.discarded_at,
+		removed_at = NULL, gone_at = NULL
+), settled AS (
+	UPDATE track_uploads u
+	SET state = o.state, reason = o.reason, storage_version_id = o.version_id, finished_at = now()
+	FROM outcomes o WHERE u.id = o.id
+	RETURNING u.*
+)
+SELECT ` + uploadColumns + ` FROM settled`
+
+// SettleUploads settles the pending ones among the uploads that findings are of: stored,
+// where the track is made to point at the bytes unless it has those of a later ticket;
+// failed; or aborted, where the track is deleted or gone. It returns the uploads that it
+// settled. It may be repeated: uploads that are settled stay as they are.
+func (s *Store) SettleUploads(ctx context.Context, findings []track.Finding) ([]track.Upload, error) {
+	type finding struct {
+		ID          track.ID `json:"id"`
+		Reason      *string  `json:"reason"`
+		VersionID   *string  `json:"version_id"`
+		Size        int64    `json:"size"`
+		Format      string   `json:"format"`
+		ContentType string   `json:"content_type"`
+	}
+	rows := make([]finding, len(findings))
+	for i, f := range findings {
+		rows[i] = finding{f.UploadID, orNull(string(f.Reason)), orNull(f.VersionID), f.Size, string(f.Format), f.Format.ContentType()}
+	}
+	input, err := json.Marshal(rows)
+	if err != nil {
+		return nil, fmt.Errorf("settle uploads: %w", err)
+	}
+	var settled []track.Upload
+	err = retry(ctx, func() error {
+		rows, err := s.pool.Query(ctx, settleUploads, string(input))
+		if err != nil {
+			return err
+		}
+		settled, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (track.Upload, error) { return scanUpload(row) })
+		return err
+	})
+	return settled, s.failure("settle uploads", err)
+}
