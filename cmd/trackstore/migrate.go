@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"trackstore/shared/audio"
+	"trackstore/shared/config"
+	"trackstore/shared/diskstore"
+	"trackstore/shared/migrate"
+	"trackstore/shared/pgstore"
+	"trackstore/shared/s3store"
+	"trackstore/shared/secrets"
+)
+
+type migrateCmd struct {
+	Plan       migratePlanCmd     `cmd:"" help:"Show what would move: counts, bytes, missing files, time. Writes nothing."`
+	Run        migrateRunCmd      `cmd:"" help:"Move tracks from disk to S3, until nothing is left to claim."`
+	Status     migrateStatusCmd   `cmd:"" help:"Show where tracks lie, and what failed."`
+	Verify     migrateVerifyCmd   `cmd:"" help:"Read the bytes of tracks on S3 (and on disk) again, and compare them with what was recorded."`
+	Retry      migrateRetryCmd    `cmd:"" help:"Give failed and missing tracks another try."`
+	Rollback   migrateRollbackCmd `cmd:"" help:"Move tracks from S3 back to disk."`
+	PurgeLocal migratePurgeCmd    `cmd:"" help:"Delete local files of tracks that were moved to S3, after comparing them once more."`
+	Audit      migrateAuditCmd    `cmd:"" help:"Find files without rows, objects without rows, and rows without bytes. Deletes nothing."`
+}
+
+// The exit codes beside 0 and 1.
+const (
+	exitRemains     = exitCode(2) // finished, and failures or findings remain
+	exitInterrupted = exitCode(3)
+)
+
+// Help is shown by --help.
+func (migrateCmd) Help() string {
+	return "Any number of these commands may run at once, on several machines: they share the tracks through the database.\n\n" +
+		"Exit codes: 0 done; 1 usage, configuration, database or S3 out of reach; 2 finished, and failures or findings remain; 3 interrupted."
+}
+
+// migration is what the commands work with.
+type migration struct {
+	*console
+	cfg    config.Command
+	ledger *pgstore.Store
+	bucket *s3store.Store
+	disk   *diskstore.Store
+	log    *slog.Logger
+}
+
+// openMigration reads the configuration and opens the stores. Nothing is dialled yet.
+func openMigration(ctx context.Context, c *console) (*migration, error) {
+	debug.SetMemoryLimit(migrate.MemoryLimit)
+	cfg, err := config.Load[config.Command](c.getenv)
+	if err == nil {
+		err = cfg.Storage.RequireS3()
+	}
+	if err != nil {
+		return nil, withHint(err, envHint)
+	}
+	url, err := secrets.DatabaseURL(ctx, cfg.Database)
+	if err != nil {
+		return nil, err
+	}
+	m := &migration{console: c, cfg: cfg, log: cfg.Logger(c.stderr)}
+	if m.ledger, err = pgstore.Open(ctx, url.Reveal(), 8); err != nil {
+		return nil, err
+	}
+	if m.bucket, err = s3store.Open(ctx, cfg.Storage.S3); err != nil {
+		return nil, err
+	}
+	m.disk, err = diskstore.New(diskstore.Config{Root: cfg.Storage.LocalDir, Logger: m.log})
+	return m, err
+}
+
+// finished turns the end of a command into its exit code: remain says whether it leaves
+// failures or findings.
+func finished(ctx context.Context, remain bool, err error) error {
+	switch {
+	case errors.Is(err, migrate.ErrTurned):
+		return errors.Join(withHint(err, "somebody has started a migration the other way; it goes on alone"), exitInterrupted)
+	case errors.Is(err, migrate.ErrInterrupted), err != nil && ctx.Err() != nil:
+		return exitInterrupted
+	case err != nil:
+		return err
+	case remain:
+		return exitRemains
+	}
+	return nil
+}
+
+func (m *migration) upload(bandwidth size) *migrate.Upload {
+	return migrate.NewUpload(migrate.Upload{
+		Files: m.disk, Bucket: m.bucket, Large: m.bucket, Sniff: audio.Detect, Bandwidth: int64(bandwidth),
+	})
+}
+
+func (m *migration) restore(bandwidth size) *migrate.Restore {
+	return migrate.NewRestore(migrate.Restore{Disk: m.disk, Bucket: m.bucket, Bandwidth: int64(bandwidth)})
+}
+
+// say writes a line for people.
+func (m *migration) say(format string, args ...any) {
+	fmt.Fprintf(m.stdout, format+"\n", args...)
+}

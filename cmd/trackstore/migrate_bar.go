@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// moveBar shows how many of the tracks are moved, the bytes, the rate, and the time that is
+// left. The nil one shows nothing.
+type moveBar struct {
+	progress *mpb.Progress
+	bar      *mpb.Bar
+	bytes    atomic.Int64
+}
+
+// newMoveBar returns nil where w is no terminal.
+func newMoveBar(w io.Writer, total int64) *moveBar {
+	if f, ok := w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
+		return nil
+	}
+	b := &moveBar{progress: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40))}
+	started := time.Now()
+	b.bar = b.progress.AddBar(total,
+		mpb.PrependDecorators(decor.CountersNoUnit("%d / %d tracks")),
+		mpb.AppendDecorators(
+			decor.Any(func(decor.Statistics) string {
+				n := b.bytes.Load()
+				return fmt.Sprintf("%s  %s/s", bytesText(n), bytesText(int64(float64(n)/time.Since(started).Seconds())))
+			}, decor.WCSyncSpace),
+			decor.Name(" ETA "), decor.AverageETA(decor.ET_STYLE_GO)))
+	return b
+}
+
+// add counts one more track.
+func (b *moveBar) add(bytes int64) {
+	if b == nil {
+		return
+	}
+	b.bytes.Add(bytes)
+	b.bar.Increment()
+}
+
+// stop leaves the bar as it is and waits until it is drawn.
+func (b *moveBar) stop() {
+	if b == nil {
+		return
+	}
+	b.bar.Abort(false)
+	b.progress.Wait()
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/dustin/go-humanize"
+
+	"trackstore/shared/migrate"
+	"trackstore/shared/track"
+)
+
+// moveReport tells what a run or a rollback does: JSON lines, a bar on a terminal, or plain
+// lines with now and then one of progress.
+type moveReport struct {
+	m    *migration
+	json bool
+
+	mu     sync.Mutex
+	bar    *moveBar
+	named  map[track.ID]bool // failures that were reported already
+	done   int64
+	bytes  int64
+	total  int64
+	failed int64
+	since  time.Time
+	last   time.Time // of the last line of progress
+}
+
+func newMoveReport(m *migration, json bool) *moveReport {
+	return &moveReport{m: m, json: json, named: map[track.ID]bool{}}
+}
+
+// trackEvent is a line of --json.
+type trackEvent struct {
+	Event      string   `json:"event"`
+	TrackID    track.ID `json:"track_id"`
+	State      string   `json:"state"`
+	StorageKey string   `json:"storage_key"`
+	Bytes      int64    `json:"bytes"`
+	Error      string   `json:"error"`
+}
+
+func (r *moveReport) event(e trackEvent) {
+	e.Event = "track"
+	writeJSON(r.m.stdout, e)
+}
+
+func writeJSON(w io.Writer, line any) {
+	b, err := json.Marshal(line)
+	if err != nil {
+		panic(err) // a struct of plain fields
+	}
+	_, _ = w.Write(append(b, '\n'))
+}
+
+// begin starts the progress.
+func (r *moveReport) begin(total int64) {
+	r.total, r.since, r.last = total, time.Now(), time.Now()
+	if !r.json {
+		r.bar = newMoveBar(r.m.stderr, total)
+	}
+}
+
+func (r *moveReport) end() { r.bar.stop() }
+
+// Claimed is that of migrate.Observer.
+func (r *moveReport) Claimed(int) {}
+
+// Settled is that of migrate.Observer.
+func (r *moveReport) Settled(result migrate.Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	state, key := string(result.State), result.NewKey
+	if key == "" {
+		key = result.Key
+	}
+	bytes := result.NewSize
+	if result.Verdict != track.Settled {
+		state, bytes = string(result.Verdict), 0
+	}
+	failed := result.Verdict == track.Settled && result.State.IsFailure()
+	if failed {
+		r.named[result.TrackID] = true
+		r.failed++
+		bytes = 0
+	}
+	r.done++
+	r.bytes += bytes
+	r.bar.add(bytes)
+	switch {
+	case r.json:
+		r.event(trackEvent{TrackID: result.TrackID, State: state, StorageKey: key, Bytes: bytes, Error: result.Error})
+	case r.bar == nil && failed:
+		r.m.say("%s  %s  %s: %s", result.TrackID, result.State, printable(result.FilePath), printable(result.Error))
+	case r.bar == nil && time.Since(r.last) >= 5*time.Second:
+		r.last = time.Now()
+		r.m.say("%s", r.progress())
+	}
+}
+
+// progress is a line such as: 1,200 of 10,000 tracks, 3.1 GiB, 82 MiB/s, 4m10s left.
+func (r *moveReport) progress() string {
+	elapsed := time.Since(r.since)
+	left := "unknown time"
+	if r.done > 0 {
+		left = (elapsed * time.Duration(max(r.total-r.done, 0)) / time.Duration(r.done)).Round(time.Second).String()
+	}
+	return fmt.Sprintf("%s of %s tracks, %s, %s/s, %s left", humanize.Comma(r.done), humanize.Comma(r.total),
+		bytesText(r.bytes), bytesText(int64(float64(r.bytes)/elapsed.Seconds())), left)
+}
+
+// skipped reports a track that is already where it was to go.
+func (r *moveReport) skipped(id track.ID, backend string) {
+	if r.json {
+		r.event(trackEvent{TrackID: id, State: "skipped"})
+		return
+	}
+	r.m.say("%s  is on %s already", id, backend)
+}
+
+// would reports what a run would find.
+func (r *moveReport) would(l track.Lease, size int64, failed track.MigrationState, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	state := "candidate"
+	if failed != "" {
+		state = string(failed)
+	}
+	if r.json {
+		r.event(trackEvent{TrackID: l.TrackID, State: state, StorageKey: l.Key, Bytes: size, Error: text})
+		return
+	}
+	r.m.say("%s  %s  %s  %s", l.TrackID, state, bytesText(size), printable(l.FilePath+l.Key))
+}
+
+// failures names all failures that remain.
+func (r *moveReport) failures(all []track.MigrationFailure) {
+	if r.json {
+		for _, f := range all {
+			if !r.named[f.TrackID] {
+				r.event(trackEvent{TrackID: f.TrackID, State: string(f.State), Error: f.Error})
+			}
+		}
+		return
+	}
+	printFailures(r.m.stdout, all)
+}
+
+func (r *moveReport) summary(s migrate.Summary) {
+	if r.json {
+		writeJSON(r.m.stdout, struct {
+			Event string `json:"event"`
+			migrate.Summary
+		}{"summary", s})
+		return
+	}
+	rate := ""
+	if s.Seconds > 0 && s.Bytes > 0 {
+		rate = fmt.Sprintf(" (%s/s)", bytesText(int64(float64(s.Bytes)/s.Seconds)))
+	}
+	r.m.say("%s: %s claimed, %s migrated, %s missing, %s failed; %s in %s%s; %s remain", s.Direction,
+		humanize.Comma(int64(s.Claimed)), humanize.Comma(int64(s.Migrated)), humanize.Comma(int64(s.Missing)),
+		humanize.Comma(int64(s.Failed)), bytesText(s.Bytes),
+		time.Duration(s.Seconds*float64(time.Second)).Round(time.Millisecond), rate, humanize.Comma(s.Remaining))
+}
+
+// printFailures writes a table.
+func printFailures(w io.Writer, all []track.MigrationFailure) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s tracks could not be moved:\n", humanize.Comma(int64(len(all))))
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "TRACK\tSTATE\tFILE\tERROR")
+	for _, f := range all {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", f.TrackID, f.State, printable(f.FilePath), printable(f.Error))
+	}
+	_ = table.Flush()
+	fmt.Fprintln(w)
+}
+
+// printable quotes what would upset a terminal or a table.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+func bytesText(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
