@@ -66,16 +66,16 @@ func (s *Store) Remaining(ctx context.Context, d track.Direction, ids []track.ID
 }
 
 // Failures yields the tracks whose current file could not be moved, in the order of their
-// ids; of ids only, where there are any. It ends after an error.
-func (s *Store) Failures(ctx context.Context, ids []track.ID) iter.Seq2[track.MigrationFailure, error] {
+// ids; in direction d only, and of ids only, where these are given. It ends after an error.
+func (s *Store) Failures(ctx context.Context, d track.Direction, ids []track.ID) iter.Seq2[track.MigrationFailure, error] {
 	return func(yield func(track.MigrationFailure, error) bool) {
 		rows, err := s.pool.Query(ctx, `
 			SELECT m.track_id, coalesce(t.file_path, ''), m.state, coalesce(m.error, '')
 			FROM track_migrations m JOIN tracks t ON t.id = m.track_id AND t.file_version = m.file_version
 			WHERE `+isFailure+` AND t.deleted_at IS NULL
 				AND t.storage_backend = CASE m.direction WHEN 'to_s3' THEN 'local' ELSE 's3' END
-				AND (NOT $1::boolean OR m.track_id = ANY ($2::text[]::uuid[]))
-			ORDER BY m.track_id`, s.freshPlan(), len(ids) > 0, texts(ids))
+				AND (NOT $1::boolean OR m.track_id = ANY ($2::text[]::uuid[])) AND $3 IN ('', m.direction)
+			ORDER BY m.track_id`, s.freshPlan(), len(ids) > 0, texts(ids), string(d))
 		stream(rows, err, func(err error) error { return s.failure("list failures", err) }, yield,
 			func(row pgx.CollectableRow) (f track.MigrationFailure, err error) {
 				err = row.Scan(&f.TrackID, &f.FilePath, &f.State, &f.Error)

@@ -1,0 +1,228 @@
+package migrate_test
+
+// claimable is what a claim asks of the rows.
+func (w world) claimable() bool {
+	live := w.move.state == leased && !w.move.expired
+	failedNow := w.move.state == failed && w.move.version == w.row.version && w.move.toLocal == w.toLocal
+	if w.row.deleted || live || failedNow || w.row.s3 != w.toLocal {
+		return false
+	}
+	return !w.toLocal || w.row.key < uploaded && w.rollbacks > 0
+}
+
+func (w *world) claim(i int) {
+	me := worker{at: claimed, toLocal: w.toLocal, version: w.row.version, path: w.row.path}
+	if w.toLocal {
+		w.rollbacks--
+		if w.move.key != w.row.key {
+			w.move = moveRow{purged: true} // nothing is known of the local copy
+		}
+		me.key, me.purged, me.content = w.row.key, w.move.purged, w.move.content
+		w.move.key = w.row.key
+	} else {
+		w.move = moveRow{}
+	}
+	w.move.state, w.move.toLocal, w.move.version, w.move.holder, w.move.expired = leased, w.toLocal, w.row.version, uint8(i+1), false
+	w.workers[i] = me
+}
+
+func (w world) holds(i int) bool { return w.move.state == leased && w.move.holder == uint8(i+1) }
+
+// fail records a failure, if the lease is still held.
+func (w *world) fail(i int) {
+	if w.holds(i) {
+		w.move.state = failed
+	}
+	w.workers[i] = worker{}
+}
+
+func (w *world) read(i int) {
+	me := &w.workers[i]
+	if me.content = w.disk[me.path]; me.content == 0 {
+		w.fail(i)
+		return
+	}
+	me.at = read
+}
+
+// put is the conditional PUT. The key is that of the version and of its content.
+func (w *world) put(i int, r rules) {
+	me := &w.workers[i]
+	me.key = me.version
+	if !r.r1 {
+		me.key = 1 // one for the track, and overwritten
+	}
+	if r.r1 && w.objects[me.key] != 0 && w.objects[me.key] != me.content {
+		w.fail(i) // mismatch
+		return
+	}
+	w.objects[me.key] = me.content
+	me.at = copied
+}
+
+// flipToS3 is the statement settleToS3.
+func (w *world) flipToS3(i int, r rules) {
+	me := w.workers[i]
+	w.workers[i] = worker{}
+	held := w.holds(i)
+	same := !w.row.s3 && !w.row.deleted && w.row.version == me.version && w.row.path == me.path
+	if !r.r2 {
+		same = !w.row.deleted
+	}
+	if held && same && w.keys.begun>>me.key&1 == 0 {
+		w.row.s3, w.row.key = true, me.key
+		w.move = moveRow{state: migrated, version: me.version, key: me.key, content: me.content}
+		w.keys.noted &^= 1 << me.key
+		return
+	}
+	if held {
+		w.move = moveRow{}
+		w.keys.noted |= 1 << me.key
+	}
+	if !r.r3 {
+		w.objects[me.key] = 0
+	}
+}
+
+// restore puts the bytes on disk: it keeps the local copy, or fetches to a path of its own.
+func (w *world) restore(i int) {
+	me := &w.workers[i]
+	if !me.purged && me.path != 0 && me.content != 0 && w.disk[me.path] == me.content {
+		me.target, me.at = me.path, copied
+		return
+	}
+	if me.content = w.objects[me.key]; me.content == 0 {
+		w.fail(i)
+		return
+	}
+	me.target, me.at = restored+w.rollbacks, copied // each has another
+	w.disk[me.target] = me.content
+}
+
+// flipToLocal is the statement settleToLocal.
+func (w *world) flipToLocal(i int, r rules) {
+	me := w.workers[i]
+	w.workers[i] = worker{}
+	if !w.holds(i) {
+		return
+	}
+	same := w.row.s3 && !w.row.deleted && w.row.key == me.key && w.row.version == me.version
+	unmarked := !w.move.purged || me.target != w.row.path || !r.r6
+	if same && unmarked && (w.paths.begun>>me.target&1 == 0 || !r.r6) {
+		w.row.s3, w.row.key, w.row.path = false, 0, me.target
+		w.move.state, w.move.content, w.move.purged = migrated, me.content, false
+		w.paths.noted &^= 1 << me.target
+		return
+	}
+	w.move = moveRow{}
+	if me.target != me.path {
+		w.paths.noted |= 1 << me.target
+	}
+}
+
+// purgeable is what a purge compares, and what the statement of the mark asks.
+func (w world) purgeable(r rules) bool {
+	m := w.move
+	free := m.state == migrated && !m.toLocal && !m.purged
+	if !r.r6 {
+		free = m.state == migrated && !m.toLocal || m.state == leased && m.toLocal // it looks at nothing but the row
+	}
+	return free && w.row.s3 && !w.row.deleted && m.key == w.row.key && w.row.path != 0 &&
+		w.objects[m.key] == m.content && w.disk[w.row.path] == m.content
+}
+
+func (w *world) mark(r rules) {
+	w.purges--
+	w.purge.at, w.purge.path = claimed, w.row.path
+	if r.r6 {
+		w.move.purged = true
+		w.paths.noted |= 1 << w.row.path
+		w.paths.begun |= 1 << w.row.path
+	}
+}
+
+// writeFile is the first half of a replacement on disk. R4: at a path of its own.
+func (w *world) writeFile(r rules) {
+	w.replacements--
+	w.replace.at, w.replace.path = claimed, 2
+	if !r.r4 {
+		w.replace.path = 1
+	}
+	w.disk[w.replace.path] = w.newest + 1
+}
+
+// replaceWithFile is the second half: one UPDATE. It fails for a deleted track.
+func (w *world) replaceWithFile() {
+	w.replace.at = idle
+	if w.row.deleted {
+		w.paths.noted |= 1 << w.replace.path
+		return
+	}
+	w.discard(w.replace.path, 0)
+	w.row.s3, w.row.path, w.row.key = false, w.replace.path, 0
+	w.row.version++
+	w.newest = w.disk[w.replace.path]
+}
+
+func (w *world) writeObject() {
+	w.uploads--
+	w.upload.at, w.upload.key, w.upload.step = claimed, uploaded, 0
+	w.objects[w.upload.key] = w.newest + 1
+}
+
+// confirm is the UPDATE of object-created. R5: all of it at once.
+func (w *world) confirm(r rules) {
+	if w.row.deleted && w.upload.step == 0 {
+		w.upload.at = idle
+		w.keys.noted |= 1 << w.upload.key
+		return
+	}
+	if !r.r5 && w.upload.step < 2 {
+		if w.upload.step++; w.upload.step == 1 {
+			w.row.key = w.upload.key
+		} else {
+			w.row.s3 = true
+		}
+		return
+	}
+	w.upload.at = idle
+	// Of two files of one track the later ticket wins; the other one is discarded.
+	if w.objects[w.upload.key] <= w.newest {
+		w.keys.noted |= 1 << w.upload.key
+		return
+	}
+	if r.r5 {
+		w.discard(0, w.upload.key)
+		w.row.s3, w.row.key = true, w.upload.key
+	}
+	w.row.path = 0
+	w.row.version++
+	w.newest = w.objects[w.upload.key]
+}
+
+// discard notes what the row names, in the statement that takes the names off it, unless
+// the new ones are the same.
+func (w *world) discard(path, key uint8) {
+	if w.row.path != 0 && w.row.path != path {
+		w.paths.noted |= 1 << w.row.path
+	}
+	if w.row.s3 && w.row.key != key {
+		w.keys.noted |= 1 << w.row.key
+	}
+}
+
+// sweepable reports whether the sweep begins to remove a key or a path: it was discarded,
+// or its track deleted, and no track names it.
+func (w world) sweepable(key bool, id uint8) bool {
+	m, named := w.paths, !w.row.s3 && w.row.path == id
+	if key {
+		m, named = w.keys, w.row.s3 && w.row.key == id
+	}
+	ofDeleted := w.row.deleted && named && w.undeletions == 0 // the grace is over
+	return (m.noted>>id&1 == 1 || ofDeleted) && m.begun>>id&1 == 0 && !w.row.names(key, id)
+}
+
+// begun reports whether anything of a deleted row is being removed.
+func (w world) begun(r row) bool {
+	return r.s3 && w.keys.begun>>r.key&1 == 1 || !r.s3 && w.paths.begun>>r.path&1 == 1
+}
