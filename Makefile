@@ -16,7 +16,7 @@ help: ## List the targets
 # `go run` would not pass a signal on to what it runs; exec leaves the program alone with it.
 run: ## Start the whole local stack (PORT, TRACK_STORAGE_BACKEND=local and so on from the environment)
 	@go build -o bin/trackstore ./cmd/trackstore
-	@exec bin/trackstore dev
+	@exec bin/trackstore dev $(FLAGS)
 
 build: functions ## Build the command and the functions (bin/trackstore, bin/functions/*/bootstrap; ARCHITECTURE=x86_64)
 	go build -trimpath -o bin/trackstore ./cmd/trackstore

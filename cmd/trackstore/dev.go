@@ -9,7 +9,9 @@ import (
 	"trackstore/shared/devstack"
 )
 
-type devCmd struct{}
+type devCmd struct {
+	Containers bool `help:"Let containers reach Postgres and S3 (for sam local): they listen on every interface."`
+}
 
 // Help is shown by --help.
 func (devCmd) Help() string {
@@ -20,10 +22,10 @@ func (devCmd) Help() string {
 		"TRACK_STORAGE_BACKEND=local there is no S3 at all. PORT chooses the port."
 }
 
-func (devCmd) Run(ctx context.Context, c *console) error {
+func (cmd *devCmd) Run(ctx context.Context, c *console) error {
 	// Stopping takes its time, and the second signal that make or a process group may bring must not cut it short.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	return devstack.Run(ctx, devstack.Options{Getenv: c.getenv, Stdout: c.stdout, Stderr: c.stderr})
+	return devstack.Run(ctx, devstack.Options{Getenv: c.getenv, Stdout: c.stdout, Stderr: c.stderr, Containers: cmd.Containers})
 }

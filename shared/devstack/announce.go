@@ -25,8 +25,12 @@ func (s *stack) announce(port int) error {
 	if err := s.state.keepChosen(s.env.chosen); err != nil {
 		return err
 	}
+	host := ""
+	if s.Containers {
+		host = "host.docker.internal"
+	}
 	s.onStop("the env file", func(context.Context) error { return s.state.remove(envFile, samEnvFile) })
-	if err := s.env.writeEnv(s.state); err != nil {
+	if err := s.env.writeEnv(s.state, host); err != nil {
 		return err
 	}
 	storage := s.settings.api.Storage

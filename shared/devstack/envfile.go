@@ -3,6 +3,7 @@ package devstack
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"trackstore/shared/config"
@@ -14,9 +15,9 @@ const (
 	samEnvFile = "sam-env.json"
 )
 
-// writeEnv writes the files.
-func (e *environment) writeEnv(dir *stateDir) error {
-	sam, err := e.samEnv()
+// writeEnv writes the files. Containers reach this machine by the name host; empty: they share its network.
+func (e *environment) writeEnv(dir *stateDir, host string) error {
+	sam, err := e.samEnv(host)
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ var functions = map[string]string{
 }
 
 // samEnv is the --env-vars file of sam local: for each function, the variables that it reads.
-func (e *environment) samEnv() ([]byte, error) {
+func (e *environment) samEnv(host string) ([]byte, error) {
 	blocks := make(map[string]map[string]string)
 	for _, program := range config.Programs() {
 		id, ok := functions[program.Name]
@@ -77,11 +78,25 @@ func (e *environment) samEnv() ([]byte, error) {
 		}
 		blocks[id] = make(map[string]string)
 		for _, name := range program.Variables {
-			if value := e.get(name); value != "" {
+			value := e.get(name)
+			if name == "DATABASE_URL" || name == "AWS_S3_ENDPOINT" {
+				value = rehost(value, host)
+			}
+			if value != "" {
 				blocks[id][name] = value
 			}
 		}
 	}
 	b, err := json.MarshalIndent(blocks, "", "  ")
 	return append(b, '\n'), err
+}
+
+// rehost puts another name in the place of this machine's own into a URL.
+func rehost(rawURL, host string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil || host == "" || u.Hostname() != "127.0.0.1" && u.Hostname() != "localhost" {
+		return rawURL
+	}
+	u.Host = strings.Replace(u.Host, u.Hostname(), host, 1)
+	return u.String()
 }

@@ -16,10 +16,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"trackstore/shared/diskstore"
+	"trackstore/shared/ingest"
 	"trackstore/shared/pgstore"
 	"trackstore/shared/s3store"
 	"trackstore/shared/schema"
 	"trackstore/shared/secrets"
+	"trackstore/shared/track"
 )
 
 // stores are what the handlers stand on.
@@ -111,6 +113,15 @@ func (s *stack) openS3(ctx context.Context) (*s3store.Store, error) {
 		ForcePathStyle: cfg.ForcePathStyle,
 		Credentials:    loaded.Credentials,
 	})
+}
+
+// ingestible are the backends whose objects confirm uploads.
+func (st stores) ingestible() map[string]ingest.Backend {
+	backends := map[string]ingest.Backend{track.Local: st.disk}
+	if st.s3 != nil {
+		backends[track.S3] = st.s3
+	}
+	return backends
 }
 
 // pendingForms lists the keys of the uploads that a form is still to bring to S3.

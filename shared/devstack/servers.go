@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,12 +45,13 @@ func (s *stack) startServers(ctx context.Context) error {
 	if s.postgres != nil {
 		s.onStop("Postgres", s.postgres.Stop)
 		s.watch("Postgres", s.postgres.Exited(), logs)
-		s.env.chosen["DATABASE_URL"] = s.postgres.URL(demoDatabase)
+		s.env.choose("DATABASE_URL", s.postgres.URL(demoDatabase))
 	}
 	if s.s3 != nil {
 		s.onStop("the S3 server", s.s3.Stop)
 		s.watch("the S3 server", s.s3.Exited(), logs)
-		s.env.chosen["AWS_S3_ENDPOINT"] = s.s3.Endpoint
+		s.env.choose("AWS_S3_ENDPOINT", s.s3.Endpoint)
+		s.env.choose("AWS_S3_PUBLIC_ENDPOINT", s.s3.Endpoint)
 		// Keys that the user has for another server do not open this one.
 		s.env.fixed["AWS_ACCESS_KEY_ID"], s.env.fixed["AWS_SECRET_ACCESS_KEY"] = s.s3.AccessKey, s.s3.SecretKey
 	}
@@ -62,7 +64,14 @@ func (s *stack) startPostgres(ctx context.Context, logPath string) (*localpg.Ser
 		return nil, err
 	}
 	return onKeptPort(portOf(s.env.get("DATABASE_URL")), func(port int) (*localpg.Server, error) {
-		return localpg.Start(ctx, localpg.Config{DataDir: s.state.join("postgres"), Durable: true, Port: port, Log: log})
+		return localpg.Start(ctx, localpg.Config{
+			DataDir:  s.state.join("postgres"),
+			Port:     port,
+			Durable:  true,
+			Log:      log,
+			Progress: s.Stdout,
+			Listen:   s.everywhere(),
+		})
 	})
 }
 
@@ -77,12 +86,20 @@ func (s *stack) startS3(ctx context.Context, logPath, webhook string) (*locals3.
 	return onKeptPort(portOf(s.env.get("AWS_S3_ENDPOINT")), func(port int) (*locals3.Server, error) {
 		return locals3.Start(ctx, locals3.Config{
 			Dir:        s.state.join("s3"),
-			Addr:       fmt.Sprintf("127.0.0.1:%d", port),
+			Addr:       fmt.Sprintf("%s:%d", cmp.Or(s.everywhere(), "127.0.0.1"), port),
 			Region:     s.settings.api.Storage.S3.Region,
 			WebhookURL: webhook,
 			Log:        log,
 		})
 	})
+}
+
+// everywhere is the address that containers reach servers at, or nothing.
+func (s *stack) everywhere() string {
+	if s.Containers {
+		return "0.0.0.0"
+	}
+	return ""
 }
 
 // onKeptPort starts a server on a port, or where somebody else has that one by now, on any that is free.

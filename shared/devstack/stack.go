@@ -26,6 +26,9 @@ type Options struct {
 	Getenv func(string) string
 	Stdout io.Writer // what is done, for the person who waits
 	Stderr io.Writer // the handlers' logs: a JSON object a line
+	// Containers lets containers reach Postgres and S3: these then listen on every interface, and sam-env.json names
+	// this machine as containers know it. The API, which hands out the demo user's token, stays where it is.
+	Containers bool
 }
 
 // stopTime is how long all of the stack together may take to stop.
@@ -99,7 +102,7 @@ func (s *stack) start(ctx context.Context) error {
 	if err := s.seed(ctx, stores); err != nil {
 		return err
 	}
-	if err := s.serve(ctx, listener, stores, cfg.Port); err != nil {
+	if err := s.serve(listener, stores, cfg.Port); err != nil {
 		return err
 	}
 	return s.announce(cfg.Port)
