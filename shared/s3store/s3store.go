@@ -17,7 +17,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -40,13 +39,10 @@ type Config struct {
 
 // Store is a bucket. It is safe for concurrent use.
 type Store struct {
-	bucket      string
-	region      string
-	client      *s3.Client
-	forms       *s3.PresignClient
-	public      *url.URL // of the bucket, as clients reach it
-	signer      *v4.Signer
-	credentials aws.CredentialsProvider
+	bucket string
+	client *s3.Client
+	public *url.URL // of the bucket, as clients reach it
+	signer *signer
 }
 
 // Open returns the store that cfg describes, with the credentials and the certificates
@@ -87,7 +83,7 @@ func New(cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("s3store: %w", err)
 	}
 	credentials := aws.NewCredentialsCache(cfg.Credentials)
-	options := s3.Options{
+	client := s3.New(s3.Options{
 		Region:       cfg.Region,
 		BaseEndpoint: baseEndpoint(cfg.Endpoint),
 		UsePathStyle: cfg.ForcePathStyle,
@@ -100,17 +96,12 @@ func New(cfg Config) (*Store, error) {
 		// and its trailers are more than some servers understand.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
-	}
-	client := s3.New(options)
-	options.BaseEndpoint = baseEndpoint(cfg.PublicEndpoint)
+	})
 	return &Store{
-		bucket:      cfg.Bucket,
-		region:      cfg.Region,
-		client:      client,
-		forms:       s3.NewPresignClient(s3.New(options)),
-		public:      public,
-		signer:      v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }),
-		credentials: credentials,
+		bucket: cfg.Bucket,
+		client: client,
+		public: public,
+		signer: &signer{region: cfg.Region, credentials: credentials},
 	}, nil
 }
 
@@ -148,8 +139,9 @@ func bucketURL(cfg Config) (*url.URL, error) {
 		return nil, fmt.Errorf("URL of bucket %q: %w", cfg.Bucket, err)
 	}
 	u := endpoint.URI
-	u.Path = strings.TrimSuffix(u.Path, "/")
-	u.RawPath = ""
+	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), ""
+	// Clients leave the usual port out of the Host header, which is signed.
+	u.Host = strings.TrimSuffix(u.Host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
 	return &u, nil
 }
 

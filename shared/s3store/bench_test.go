@@ -1,0 +1,73 @@
+package s3store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"trackstore/shared/s3store"
+	"trackstore/shared/track"
+)
+
+// BenchmarkSign sets each signature beside the SDK's presign client, which signs the same
+// PUT in the same run: "sdk/ours" is how many of ours it could have made in its time.
+func BenchmarkSign(b *testing.B) {
+	keys := credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "")
+	store, err := s3store.New(s3store.Config{Bucket: "tracks", Region: "eu-central-1", Credentials: keys})
+	if err != nil {
+		b.Fatal(err)
+	}
+	sum := track.NewCRC64NVME(1)
+	spec := track.PutSpec{
+		Key: track.UploadKey(track.NewID(), track.NewID(), "x.flac"), Size: 31457280, ContentType: "audio/flac",
+		Checksum: &sum, TTL: 15 * time.Minute,
+	}
+	presign := s3.NewPresignClient(s3.New(s3.Options{Region: "eu-central-1", Credentials: keys}))
+	bucket, anything := "tracks", "*"
+	peer := func() error {
+		_, err := presign.PresignPutObject(b.Context(), &s3.PutObjectInput{
+			Bucket: &bucket, Key: &spec.Key, ContentLength: &spec.Size, ContentType: &spec.ContentType,
+			ChecksumCRC64NVME: &sum.Value, IfNoneMatch: &anything,
+		}, s3.WithPresignExpires(spec.TTL))
+		return err
+	}
+	for name, sign := range map[string]func() error{
+		"SDK": peer,
+		"Put": func() error {
+			_, err := store.SignPut(b.Context(), spec)
+			return err
+		},
+		"Post": func() error {
+			_, err := store.SignPost(b.Context(), spec)
+			return err
+		},
+		"Get": func() error {
+			_, err := store.SignGet(b.Context(), track.GetSpec{Key: spec.Key, TTL: spec.TTL})
+			return err
+		},
+		"Part": func() error {
+			_, err := store.SignPart(b.Context(), spec.Key, "an upload's id", 1, spec.TTL)
+			return err
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := sign(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StopTimer()
+			const rounds = 2000
+			started := time.Now()
+			for range rounds {
+				if err := peer(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(time.Since(started))/rounds/(float64(b.Elapsed())/float64(b.N)), "sdk/ours")
+		})
+	}
+}
