@@ -21,6 +21,7 @@ import (
 	"trackstore/shared/auth"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
+	"trackstore/shared/ingest"
 	"trackstore/shared/pgstore"
 	"trackstore/shared/s3store"
 	"trackstore/shared/testenv"
@@ -36,6 +37,7 @@ var byKey = config.Auth{Secret: config.NewSecret("0123456789abcdef0123456789abcd
 type stage struct {
 	t       testing.TB
 	url     string
+	api     http.Handler
 	user    track.ID
 	token   string
 	db      *pgxpool.Pool // behind the API's back
@@ -84,7 +86,7 @@ func onEach(t *testing.T, test func(t *testing.T, s *stage), change ...func(*upl
 	t.Run("local", func(t *testing.T) { t.Parallel(); test(t, startLocal(t, change...)) })
 }
 
-func (s *stage) serve(backend upload.Backend, bytes stored, name string, change []func(*upload.Config)) {
+func (s *stage) serve(backend upload.Backend, bytes ingest.Backend, name string, change []func(*upload.Config)) {
 	s.t.Helper()
 	s.backend, s.log = backend, &buffer{}
 	dsn := testenv.Postgres(s.t)
@@ -106,7 +108,7 @@ func (s *stage) serve(backend upload.Backend, bytes stored, name string, change 
 		},
 		Auth:     auth.New(byKey),
 		Store:    store,
-		Confirm:  confirmer(s, bytes, name),
+		Confirm:  ingest.New(ingest.Config{Uploads: store, Backends: map[string]ingest.Backend{name: bytes}, Log: log}),
 		NewFiles: name,
 		Backends: map[string]upload.Backend{name: backend},
 		Log:      log,
@@ -114,7 +116,8 @@ func (s *stage) serve(backend upload.Backend, bytes stored, name string, change 
 	for _, f := range change {
 		f(&c)
 	}
-	server := httptest.NewServer(described(s.t, upload.New(c)))
+	s.api = upload.New(c)
+	server := httptest.NewServer(described(s.t, s.api))
 	s.t.Cleanup(server.Close)
 	s.url = server.URL
 	s.token = tokenOf(s.t, s.user)
@@ -127,6 +130,13 @@ func tokenOf(t testing.TB, user track.ID) string {
 		t.Fatal(err)
 	}
 	return token
+}
+
+// in returns the same API for another test.
+func (s *stage) in(t testing.TB) *stage {
+	other := *s
+	other.t = t
+	return &other
 }
 
 // as returns the same API for another user.

@@ -256,7 +256,7 @@ func TestTheCompanionURLIsWhereTheClientCame(t *testing.T) {
 
 func TestSixtyFilesOfUppys(t *testing.T) {
 	t.Parallel()
-	s := start(t, maxPending(10))
+	s := start(t, maxPending(20))
 	uppy := s.companion()
 	content := audiotest.MP3(1, 1)
 	lanes := together(6, func(lane int) error {

@@ -162,6 +162,8 @@ func checkText(at string, s *string) error {
 	switch {
 	case s == nil:
 		return refuse(InvalidRequest, "%s: is required", at)
+	case !utf8.ValidString(*s):
+		return refuse(InvalidRequest, "%s: is not valid UTF-8", at)
 	case strings.TrimSpace(*s) == "":
 		return refuse(InvalidRequest, "%s: is blank", at)
 	case utf8.RuneCountInString(*s) > most:

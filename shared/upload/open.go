@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"trackstore/shared/metrics"
 	"trackstore/shared/track"
 )
 
@@ -217,13 +218,16 @@ func (a *api) open(r *http.Request, t track.Ticket) (track.Upload, error) {
 		return track.Upload{}, err
 	}
 	u, err := a.Store.OpenUpload(ctx, t)
-	if errors.Is(err, track.ErrTooManyPending) && a.settle(r, t.UserID) {
+	for try := 1; try < 3 && errors.Is(err, track.ErrTooManyPending) && a.settle(r, t.UserID); try++ {
 		u, err = a.Store.OpenUpload(ctx, t)
 	}
 	if err != nil {
 		return track.Upload{}, err
 	}
 	noteUpload(r, u)
+	if u.ID == t.ID { // not that of an earlier request
+		a.Metrics.Emit(metrics.Count("UploadsOpened", 1))
+	}
 	if u.State == track.UploadPending && u.Method == track.MethodMultipart && u.MultipartID == "" {
 		return a.begin(ctx, u)
 	}
@@ -231,11 +235,11 @@ func (a *api) open(r *http.Request, t track.Ticket) (track.Upload, error) {
 }
 
 // settle confirms a user's uploads whose bytes came and whose events did not yet, and
-// reports whether that freed any. Somebody who sends many small files one after the
-// other is quicker than the events, and is not to be refused for that.
+// reports whether there may be room for another one now. Somebody who sends many small
+// files one after the other is quicker than the events, and is not to be refused for that.
 func (a *api) settle(r *http.Request, user track.ID) bool {
 	ids, err := a.Store.PendingUploads(r.Context(), user)
-	if err != nil || len(ids) == 0 {
+	if err != nil || len(ids) < a.Limits.MaxPending {
 		return err == nil
 	}
 	settled, err := a.Confirm.Confirm(r.Context(), ids...)

@@ -220,9 +220,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"nil UUID", file(1, "title", nil, "track_id", track.ID{}), 404, upload.NotFound, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := *s
-			s.t = t
-			s.call("POST", "/v1/uploads", c.body).refused(c.status, c.code, c.word)
+			s.in(t).call("POST", "/v1/uploads", c.body).refused(c.status, c.code, c.word)
 		})
 	}
 	if n := s.sql("SELECT (SELECT count(*) FROM track_uploads) + (SELECT count(*) FROM tracks)"); n != "0" {

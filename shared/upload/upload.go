@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"trackstore/shared/metrics"
 	"trackstore/shared/track"
 )
 
@@ -117,6 +118,7 @@ type Config struct {
 	NewFiles string             // the backend of new files: track.Local or track.S3
 	Backends map[string]Backend // by name; one that is absent answers 503
 	Log      *slog.Logger
+	Metrics  *metrics.Emitter // UploadsOpened; nil: none are written
 }
 
 // New returns the API. It opens no connection.

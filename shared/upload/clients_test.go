@@ -1,0 +1,111 @@
+package upload_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"trackstore/shared/audiotest"
+	"trackstore/shared/upload"
+)
+
+// The examples of docs/clients.md, run as a reader would.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/clients.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := map[string][]string{}
+	for _, m := range regexp.MustCompile("(?s)```(\\w+)\n(.*?)```").FindAllSubmatch(text, -1) {
+		examples[string(m[1])] = append(examples[string(m[1])], string(m[2]))
+	}
+	if len(examples["sh"]) != 1 || len(examples["js"]) != 2 || len(examples["go"]) != 1 || len(examples) != 3 {
+		t.Fatalf("examples: %d sh, %d js, %d go, %d languages", len(examples["sh"]), len(examples["js"]), len(examples["go"]), len(examples))
+	}
+	content := audiotest.WAV(200, 1) // 16.8 MiB: two parts
+
+	// run writes the example into a file beside the song and starts it, on an API of its own.
+	run := func(t *testing.T, name, example string, change func(*upload.Config), command ...string) (*stage, []byte) {
+		t.Helper()
+		t.Parallel()
+		s := start(t, change)
+		dir := t.TempDir()
+		for file, content := range map[string][]byte{name: []byte(example), "song.wav": content} {
+			if err := os.WriteFile(filepath.Join(dir, file), content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), command[0], append(command[1:], name)...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "TRACKSTORE_URL="+s.url, "TRACKSTORE_TOKEN="+s.token)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v\n%s%s", err, out, stderr.Bytes())
+		}
+		if n := s.sql("SELECT count(*) FROM tracks WHERE status = 'ready' AND title = 'Nocturne'"); n != "1" {
+			t.Errorf("%s tracks are ready\n%s%s", n, out, stderr.Bytes())
+		}
+		return s, out
+	}
+	small := func(*upload.Config) {}
+	large := func(c *upload.Config) { c.Limits.SingleMaxBytes = 1 << 20 }
+
+	t.Run("curl", func(t *testing.T) {
+		run(t, "example.sh", "set -e\n"+examples["sh"][0], small, "bash")
+	})
+	for name, limits := range map[string]func(*upload.Config){"fetch": small, "fetch in parts": large} {
+		t.Run(name, func(t *testing.T) {
+			_, out := run(t, "example.mjs", examples["js"][0]+`
+				import { readFile } from 'node:fs/promises';
+				const song = new File([await readFile('song.wav')], 'song.wav', { type: 'audio/wav' });
+				const { TRACKSTORE_URL, TRACKSTORE_TOKEN } = process.env;
+				for (let i = 0; i < 2; i++) {
+					console.log((await upload(TRACKSTORE_URL, TRACKSTORE_TOKEN, 'Nocturne', song)).state);
+				}
+			`, limits, "node")
+			if string(out) != "stored\nstored\n" {
+				t.Errorf("it says %s", out)
+			}
+		})
+	}
+	t.Run("Uppy", func(t *testing.T) { // the plugin itself is tried in a browser, by e2e
+		t.Parallel()
+		file := filepath.Join(t.TempDir(), "example.mjs")
+		if err := os.WriteFile(file, []byte(examples["js"][1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.CommandContext(t.Context(), "node", "--check", file).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	t.Run("Go", func(t *testing.T) {
+		t.Parallel()
+		s := start(t)
+		dir := t.TempDir()
+		main := filepath.Join(dir, "main.go")
+		if err := os.WriteFile(main, []byte(examples["go"][0]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "song.wav"), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		binary := filepath.Join(dir, "main")
+		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, main).CombinedOutput(); err != nil { // in this module
+			t.Fatalf("%v\n%s", err, out)
+		}
+		cmd := exec.CommandContext(t.Context(), binary)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "TRACKSTORE_URL="+s.url, "TRACKSTORE_TOKEN="+s.token)
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.HasPrefix(string(out), "stored ") {
+			t.Errorf("%s %v", out, err)
+		}
+	})
+}
