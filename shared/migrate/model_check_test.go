@@ -18,6 +18,7 @@ func explore(r rules) (visited int, violation string, way []string) {
 	seen := map[world]bool{newWorld(): true}
 	for i := 0; i < len(visits); i++ {
 		for _, s := range visits[i].then.next(r) {
+			s.then = s.then.canonical()
 			if seen[s.then] {
 				continue
 			}

@@ -143,7 +143,7 @@ func (w world) next(r rules) (steps []step) {
 		if possible {
 			then := w
 			do(&then)
-			steps = append(steps, step{name, n, then.canonical()})
+			steps = append(steps, step{name, n, then})
 		}
 	}
 	for i := range w.workers {
