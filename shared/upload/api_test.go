@@ -256,14 +256,6 @@ func (a answer) list(name string) []answer {
 	return out
 }
 
-func (a answer) id(name string) track.ID {
-	id, err := track.ParseID(a.str(name))
-	if err != nil {
-		panic(err)
-	}
-	return id
-}
-
 // file is the body that opens an upload, with changes; nil takes a field out.
 func file(size int, changes ...any) answer {
 	a := answer{"title": "Nocturne", "filename": "take 3 (final).wav", "content_type": "audio/wav", "size": size}

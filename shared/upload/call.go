@@ -68,7 +68,7 @@ func (c *call) finish(log *slog.Logger, r *http.Request) {
 		}
 	}
 	level := slog.LevelInfo
-	if c.status >= 500 {
+	if c.status >= 500 && !errors.Is(r.Context().Err(), context.Canceled) { // the client has gone: nobody's fault
 		level = slog.LevelError
 	}
 	_, route, _ := strings.Cut(r.Pattern, " ")

@@ -49,7 +49,8 @@ func (a *api) openSession(w http.ResponseWriter, r *http.Request, user track.ID)
 // that of a proxy before us: they lead nobody astray but the client itself.
 func baseURL(r *http.Request) string {
 	scheme := "http"
-	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+	forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
+	if r.TLS != nil || strings.EqualFold(forwarded, "https") {
 		scheme = "https"
 	}
 	return scheme + "://" + r.Host
@@ -172,7 +173,7 @@ func (a *api) companionListParts(w http.ResponseWriter, r *http.Request, user tr
 	if err != nil {
 		return err
 	}
-	if err := open(u); err != nil {
+	if err := takesBytes(u); err != nil {
 		return err
 	}
 	received, err := a.receivedParts(r.Context(), u)

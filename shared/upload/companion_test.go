@@ -240,7 +240,7 @@ func TestTheCompanionURLIsWhereTheClientCame(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	for _, c := range []struct{ host, proto, want string }{
-		{"api.example.com", "https", "https://api.example.com/u/"}, {"api.example.com:8443", "", "http://api.example.com:8443/u/"},
+		{"api.example.com", "https,http", "https://api.example.com/u/"}, {"api.example.com:8443", "", "http://api.example.com:8443/u/"},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/v1/companion-sessions", nil)
 		if err != nil {

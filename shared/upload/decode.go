@@ -41,9 +41,12 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	return body, nil
 }
 
+// reader reads the value that stands at a place in the body; errors name the place.
+type reader func(at string, value json.RawMessage) error
+
 // fields has, for each name that an object may have, what reads its value. Package json
 // alone would take names in another case, names that stand twice, and broken UTF-8.
-type fields map[string]func(at string, value json.RawMessage) error
+type fields map[string]reader
 
 // decode reads a body that must be one JSON object.
 func (f fields) decode(body []byte) error {
@@ -99,7 +102,7 @@ func printable(name string) string {
 	return q
 }
 
-func text(dst **string) func(string, json.RawMessage) error {
+func text(dst **string) reader {
 	return func(at string, value json.RawMessage) error {
 		if value[0] != '"' || json.Unmarshal(value, dst) != nil {
 			return refuse(InvalidRequest, "%s: is not a string", at)
@@ -109,7 +112,7 @@ func text(dst **string) func(string, json.RawMessage) error {
 }
 
 // whole reads a whole number; one that is out of range becomes the nearest in range.
-func whole(dst **int64) func(string, json.RawMessage) error {
+func whole(dst **int64) reader {
 	return func(at string, value json.RawMessage) error {
 		n, err := strconv.ParseInt(string(value), 10, 64)
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
@@ -120,14 +123,13 @@ func whole(dst **int64) func(string, json.RawMessage) error {
 	}
 }
 
-func uuid(dst **track.ID) func(string, json.RawMessage) error {
+func uuid(dst **track.ID) reader {
 	return func(at string, value json.RawMessage) error {
-		var s string
-		var err error
-		if value[0] != '"' || json.Unmarshal(value, &s) != nil {
-			return refuse(InvalidRequest, "%s: is not a string", at)
+		var s *string
+		if err := text(&s)(at, value); err != nil {
+			return err
 		}
-		id, err := track.ParseID(s)
+		id, err := track.ParseID(*s)
 		if err != nil {
 			return refuse(InvalidRequest, "%s: is not a UUID", at)
 		}
@@ -137,7 +139,7 @@ func uuid(dst **track.ID) func(string, json.RawMessage) error {
 }
 
 // array reads a list of 1 to most items.
-func array(most int, item func(at string, value json.RawMessage) error) func(string, json.RawMessage) error {
+func array(most int, item reader) reader {
 	return func(at string, value json.RawMessage) error {
 		var items []json.RawMessage
 		if value[0] != '[' || json.Unmarshal(value, &items) != nil {

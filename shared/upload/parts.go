@@ -117,7 +117,7 @@ func (a *api) partURLs(ctx context.Context, u track.Upload, numbers []int64) ([]
 	if u.Method != track.MethodMultipart {
 		return nil, refuse(InvalidRequest, "the upload's method is %s, which has no parts", u.Method)
 	}
-	if err := open(u); err != nil {
+	if err := takesBytes(u); err != nil {
 		return nil, err
 	}
 	last := partCount(u)
@@ -145,8 +145,8 @@ func (a *api) partURLs(ctx context.Context, u track.Upload, numbers []int64) ([]
 	return a.sign(ctx, b, u, wanted)
 }
 
-// open refuses an upload that takes no more bytes.
-func open(u track.Upload) error {
+// takesBytes refuses an upload that takes no more.
+func takesBytes(u track.Upload) error {
 	switch {
 	case u.State == track.UploadStored:
 		return refuse(AlreadyStored, "the upload is stored")

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,7 +93,7 @@ func problemOf(err error) *problem {
 		return refuse(InvalidParts, "parts: the storage refuses the list; each part but the last has at least 5 MiB")
 	case errors.Is(err, track.ErrOutsideRoot):
 		return refuse(NotReady, "the track's file lies where it cannot be served from")
-	case track.IsRetryable(err):
+	case track.IsRetryable(err), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return refuse(Unavailable, "the database or the storage did not answer; try again")
 	}
 	return refuse(Internal, "this is a fault of the server; the log knows it by the X-Request-Id of this answer")

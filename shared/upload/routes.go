@@ -24,7 +24,7 @@ type Access int
 
 // The ways in.
 const (
-	Open    Access = iota // anybody
+	Public  Access = iota // anybody
 	Bearer                // whoever has a JWT
 	Session               // whoever has a companion session's token, in the path
 )
@@ -51,7 +51,7 @@ func Routes() []Route {
 		{"GET", "/u/{token}/s3/multipart/{upload_id}/{part_number}", Session, (*api).companionSignPart},
 		{"POST", "/u/{token}/s3/multipart/{upload_id}/complete", Session, (*api).companionComplete},
 
-		{"GET", "/healthz", Open, (*api).health},
+		{"GET", "/healthz", Public, (*api).health},
 	}
 }
 
@@ -72,7 +72,7 @@ func (a *api) newMux() *http.ServeMux {
 			return
 		}
 		w.Header().Set("Allow", strings.Join(append(allow, "OPTIONS"), ", "))
-		Open.fail(w, r, refuse(MethodNotAllowed, "this path takes %s", strings.Join(allow, ", ")))
+		Public.fail(w, r, refuse(MethodNotAllowed, "this path takes %s", strings.Join(allow, ", ")))
 	})
 	return mux
 }
@@ -90,7 +90,7 @@ func methodsAt(mux *http.ServeMux, r *http.Request) (methods []string) {
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {
-	Open.fail(w, r, refuse(NotFound, "there is no such path"))
+	Public.fail(w, r, refuse(NotFound, "there is no such path"))
 }
 
 // ServeHTTP implements http.Handler.
