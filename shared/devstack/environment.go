@@ -75,7 +75,7 @@ func (e *environment) plan(stateDir string, port int) (plan, error) {
 		e.choose("AWS_REGION", "us-east-1")
 		e.choose("AWS_S3_FORCE_PATH_STYLE", "true")
 		if p.s3 {
-			e.keep("AWS_S3_ENDPOINT", func() string { return "http://127.0.0.1:9000" })
+			e.keep("AWS_S3_ENDPOINT", func() string { return "http://127.0.0.1" })
 			e.choose("AWS_S3_PUBLIC_ENDPOINT", e.get("AWS_S3_ENDPOINT"))
 		}
 	}
