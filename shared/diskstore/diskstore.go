@@ -39,7 +39,7 @@ type Config struct {
 
 // Store is a folder. It is safe for concurrent use, also by several processes.
 type Store struct {
-	Config
+	cfg       Config
 	root      string       // absolute
 	sequence  atomic.Int64 // of the last event
 	cleanedAt atomic.Int64 // seconds since 1970
@@ -60,7 +60,7 @@ func New(cfg Config) (*Store, error) {
 	if cfg.URL != nil {
 		cfg.URL = cfg.URL.JoinPath() // a copy
 	}
-	return &Store{Config: cfg, root: root}, nil
+	return &Store{cfg: cfg, root: root}, nil
 }
 
 // Name returns track.Local.
@@ -77,12 +77,4 @@ func (s *Store) openRoot() (*os.Root, error) {
 		return nil, fmt.Errorf("%w: %w", track.ErrUnavailable, err)
 	}
 	return root, nil
-}
-
-// failure names what failed and, where it is known, which of track's errors it is.
-func failure(op, key string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s %q: %w", op, key, classify(err))
 }

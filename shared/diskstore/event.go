@@ -12,12 +12,12 @@ import (
 // announce tells OnCreate of an object, as S3 would. A crash before it, or a failure,
 // leaves an object that nobody was told of; the sweep finds it.
 func (s *Store) announce(ctx context.Context, name, key string, got received) {
-	if s.OnCreate == nil {
+	if s.cfg.OnCreate == nil {
 		return
 	}
 	// The client may be gone; the bytes are here.
-	if err := s.OnCreate(context.WithoutCancel(ctx), s.event(name, key, got)); err != nil {
-		s.Logger.ErrorContext(ctx, "the event of a stored object was not delivered", "key", key, "err", err)
+	if err := s.cfg.OnCreate(context.WithoutCancel(ctx), s.event(name, key, got)); err != nil {
+		s.cfg.Logger.ErrorContext(ctx, "the event of a stored object was not delivered", "key", key, "err", err)
 	}
 }
 
@@ -39,19 +39,19 @@ func (s *Store) event(name, key string, got received) []byte {
 		Object        object `json:"object"`
 	}
 	type record struct {
-		EventVersion string    `json:"eventVersion"`
-		EventSource  string    `json:"eventSource"`
-		Region       string    `json:"awsRegion"`
-		Time         time.Time `json:"eventTime"`
-		Name         string    `json:"eventName"`
-		S3           entity    `json:"s3"`
+		EventVersion string `json:"eventVersion"`
+		EventSource  string `json:"eventSource"`
+		Region       string `json:"awsRegion"`
+		Time         string `json:"eventTime"`
+		Name         string `json:"eventName"`
+		S3           entity `json:"s3"`
 	}
 	now := time.Now().UTC()
 	event, _ := json.Marshal(map[string][]record{"Records": {{ // strings and numbers: it cannot fail
 		EventVersion: "2.1",
 		EventSource:  "aws:s3",
 		Region:       "local",
-		Time:         now.Truncate(time.Millisecond),
+		Time:         now.Format("2006-01-02T15:04:05.000Z"),
 		Name:         name,
 		S3: entity{
 			SchemaVersion: "1.0",

@@ -69,7 +69,7 @@ func (s *Store) SignPost(_ context.Context, spec track.PutSpec) (track.SignedPos
 	for name, value := range p.Fields {
 		fields[name] = value
 	}
-	return track.SignedPost{URL: s.URL.String() + "/", Fields: fields}, nil
+	return track.SignedPost{URL: s.cfg.URL.String() + "/", Fields: fields}, nil
 }
 
 // post stores the file of a form, whose other fields come first.
@@ -101,7 +101,7 @@ func (s *Store) post(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.announce(r.Context(), "ObjectCreated:Post", key, got)
 
-	location := s.URL.JoinPath(key).String()
+	location := s.cfg.URL.JoinPath(key).String()
 	w.Header().Set("ETag", strconv.Quote(got.etag))
 	w.Header().Set("Location", location)
 	w.Header().Set("Content-Type", "application/xml")

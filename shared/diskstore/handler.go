@@ -25,8 +25,8 @@ import (
 // when all of them are there; the answer follows when they are on disk.
 func (s *Store) Handler() http.Handler {
 	prefix := ""
-	if s.URL != nil {
-		prefix = strings.TrimSuffix(s.URL.Path, "/")
+	if s.cfg.URL != nil {
+		prefix = strings.TrimSuffix(s.cfg.URL.Path, "/")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.allowOrigin(w, r)
@@ -176,7 +176,7 @@ func (s *Store) allowOrigin(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
-	if origin == "" || !slices.Contains(s.AllowedOrigins, origin) && !slices.Contains(s.AllowedOrigins, "*") {
+	if origin == "" || !slices.Contains(s.cfg.AllowedOrigins, origin) && !slices.Contains(s.cfg.AllowedOrigins, "*") {
 		return
 	}
 	h.Set("Access-Control-Allow-Origin", origin)

@@ -309,6 +309,9 @@ func join(root *os.Root, dir string, parts []part, dst *os.File) (got received, 
 	etags := crc64nvme.New()
 	for _, p := range parts {
 		src, err := root.Open(path.Join(dir, p.name))
+		if errors.Is(err, os.ErrNotExist) {
+			return got, fmt.Errorf("%w: part %d was sent again meanwhile", track.ErrInvalidParts, p.Number)
+		}
 		if err != nil {
 			return got, err
 		}

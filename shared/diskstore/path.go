@@ -1,7 +1,6 @@
 package diskstore
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -107,16 +106,4 @@ func (s *Store) resolve(root *os.Root, rel string) (string, error) {
 		todo = append(strings.Split(target, "/"), todo...)
 	}
 	return done, nil
-}
-
-// classify gives an error of the operating system the name that track has for it. A name
-// that the file system cannot hold is not there.
-func classify(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG):
-		return fmt.Errorf("%w: %w", track.ErrNotFound, err)
-	case errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("%w: %w", track.ErrExists, err)
-	}
-	return err
 }

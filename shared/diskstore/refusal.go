@@ -22,17 +22,17 @@ func (s *Store) answer(w http.ResponseWriter, r *http.Request, err error) {
 	refused := (*refusal)(nil)
 	switch {
 	case errors.As(err, &refused):
-	case errors.Is(err, track.ErrNotFound):
+	case errors.Is(err, track.ErrNotFound), errors.Is(err, track.ErrOutsideRoot), errors.Is(err, track.ErrNotRegular):
 		refused = &refusal{http.StatusNotFound, "not_found", "there is no such file, or upload"}
 	case errors.Is(err, track.ErrExists):
 		refused = &refusal{http.StatusPreconditionFailed, "already_exists", "the key is taken: it is written once"}
 	case errors.Is(err, track.ErrMismatch):
 		refused = &refusal{http.StatusBadRequest, "mismatch", err.Error()}
 	case errors.Is(err, track.ErrUnavailable):
-		s.Logger.ErrorContext(r.Context(), "the disk is out of reach", "err", err)
+		s.cfg.Logger.ErrorContext(r.Context(), "the disk is out of reach", "err", err)
 		refused = &refusal{http.StatusServiceUnavailable, "unavailable", "the disk is out of reach"}
 	default:
-		s.Logger.ErrorContext(r.Context(), "a request to the disk server failed", "method", r.Method, "path", r.URL.Path, "err", err)
+		s.cfg.Logger.ErrorContext(r.Context(), "a request to the disk server failed", "method", r.Method, "path", r.URL.Path, "err", err)
 		refused = &refusal{http.StatusInternalServerError, "internal", "the server failed; its log says more"}
 	}
 	h := w.Header()

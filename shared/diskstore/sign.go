@@ -83,7 +83,7 @@ func (s *Store) sign(method, key string, query url.Values, ttl time.Duration) (s
 	}
 	query.Set(paramExpires, strconv.FormatInt(time.Now().Add(ttl).Unix(), 10))
 	query.Set(paramSignature, s.mac(method, key, query.Encode()))
-	u := *s.URL
+	u := *s.cfg.URL
 	u.Path += "/" + key
 	u.RawPath = "" // String escapes the path
 	u.RawQuery = query.Encode()
@@ -91,7 +91,7 @@ func (s *Store) sign(method, key string, query url.Values, ttl time.Duration) (s
 }
 
 func (s *Store) needServer() error {
-	if s.URL == nil || len(s.Secret) == 0 {
+	if s.cfg.URL == nil || len(s.cfg.Secret) == 0 {
 		return fmt.Errorf("%w: local disk has no server, which needs a URL and a secret", track.ErrUnavailable)
 	}
 	return nil
@@ -119,7 +119,7 @@ func (s *Store) verify(method, key string, query url.Values) error {
 
 // mac signs. What it signs is told apart by its first word: a method, or "policy".
 func (s *Store) mac(kind, key, content string) string {
-	h := hmac.New(sha256.New, s.Secret)
+	h := hmac.New(sha256.New, s.cfg.Secret)
 	// A key has no NUL, so that no two inputs look alike.
 	fmt.Fprintf(h, "%s\x00%s\x00%s", kind, key, content)
 	return hex.EncodeToString(h.Sum(nil))

@@ -107,7 +107,7 @@ func (s *Store) cleanTemp(root *os.Root) {
 		}
 	}
 	if err != nil {
-		s.Logger.Warn("old temporary files remain on disk", "folder", tempDir, "err", err)
+		s.cfg.Logger.Warn("old temporary files remain on disk", "folder", tempDir, "err", err)
 	}
 }
 
