@@ -179,6 +179,9 @@ func testFunctions(t *testing.T, s *stack) {
 		f.at("Architectures").is([]string{"arm64"})
 		f.at("TracingConfig.Mode").is("PassThrough")
 		f.at("LoggingConfig.LogFormat").is("JSON")
+		if !strings.HasSuffix(f.at("Description").string(), "(secrets: version 1)") {
+			t.Errorf("%s does not start anew after a rotation of secrets", id)
+		}
 		if timeout := f.at("Timeout").number(); timeout < 28 || timeout > 900 {
 			t.Errorf("%s has %v s", id, timeout)
 		}
