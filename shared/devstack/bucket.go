@@ -34,9 +34,6 @@ func ensureBucket(ctx context.Context, client *s3.Client, cfg config.S3, origins
 	if err != nil {
 		return fmt.Errorf("have bucket %s keep versions: %w", cfg.Bucket, err)
 	}
-	if len(origins) == 0 {
-		return nil
-	}
 	_, err = client.PutBucketCors(ctx, &s3.PutBucketCorsInput{
 		Bucket: &cfg.Bucket,
 		CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{{

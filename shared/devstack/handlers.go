@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -99,7 +100,7 @@ func (s *stack) openS3(ctx context.Context) (*s3store.Store, error) {
 			o.BaseEndpoint = aws.String(cfg.Endpoint.String())
 		}
 	})
-	if err := ensureBucket(ctx, client, cfg, s.settings.api.Uploads.AllowedOrigins, s.s3 != nil); err != nil {
+	if err := ensureBucket(ctx, client, cfg, s.storageOrigins(), s.s3 != nil); err != nil {
 		return nil, err
 	}
 	if s.s3 == nil {
@@ -113,6 +114,16 @@ func (s *stack) openS3(ctx context.Context) (*s3store.Store, error) {
 		ForcePathStyle: cfg.ForcePathStyle,
 		Credentials:    loaded.Credentials,
 	})
+}
+
+// storageOrigins are those whose pages may use the bucket: who may use the API, and the console page, which the stack
+// serves itself, under either name of this machine.
+func (s *stack) storageOrigins() []string {
+	origins := s.settings.api.Uploads.AllowedOrigins
+	if slices.Contains(origins, "*") {
+		return origins
+	}
+	return append(slices.Clone(origins), s.url, strings.Replace(s.url, "127.0.0.1", "localhost", 1))
 }
 
 // ingestible are the backends whose objects confirm uploads.

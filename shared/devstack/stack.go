@@ -41,6 +41,7 @@ type stack struct {
 	env      *environment
 	plan     plan
 	settings settings
+	url      string // of the API and the console
 	logger   *slog.Logger
 
 	postgres *localpg.Server // nil: not the stack's own
@@ -88,6 +89,7 @@ func (s *stack) start(ctx context.Context) error {
 	if err := s.open(cfg); err != nil {
 		return err
 	}
+	s.url = apiURL(cfg.Port)
 	listener, err := s.listen(cfg.Port)
 	if err != nil {
 		return err
