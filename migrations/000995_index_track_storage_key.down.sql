@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS tracks_trackstore_storage_key_idx;

@@ -1,0 +1,236 @@
+package sweep
+
+import (
+	"errors"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"trackstore/shared/track"
+)
+
+// noteDeleted notes the bytes of tracks that were deleted, by trackstore or by the
+// platform, longer than the grace ago. Nothing is removed here.
+func (r *run) noteDeleted() {
+	var last track.Discard
+	for r.goOn() {
+		left, err := r.Store.DeletedBytes(r.ctx, r.Grace, last, batchSize)
+		if err != nil {
+			r.failed(err)
+			return
+		}
+		if len(left) == 0 {
+			return
+		}
+		last = left[len(left)-1]
+		if r.DryRun {
+			for name, b := range r.there {
+				r.wouldRemove(b, of(name, left))
+			}
+		} else if err := r.Store.NoteDiscards(r.ctx, left); err != nil {
+			r.failed(err)
+			return
+		}
+		r.counts.Deleted += tracks(left)
+	}
+}
+
+// of returns the discards of one backend.
+func of(backend string, discards []track.Discard) []track.Discard {
+	var its []track.Discard
+	for _, d := range discards {
+		if d.Backend == backend {
+			its = append(its, d)
+		}
+	}
+	return its
+}
+
+func tracks(discards []track.Discard) int {
+	ids := make(map[track.ID]struct{})
+	for _, d := range discards {
+		ids[d.TrackID] = struct{}{}
+	}
+	return len(ids)
+}
+
+// sweepDiscards removes what is due on a backend: mark, remove, note that it is gone. A
+// note whose removal was cut short, before or after the bytes went, is due again.
+func (r *run) sweepDiscards(name string, b Backend) {
+	for again := true; again; { // folders make new notes, which may be due at once
+		again = false
+		var last track.Discard
+		for r.goOn() {
+			due, err := r.Store.DueDiscards(r.ctx, name, r.Grace, last, batchSize)
+			if err != nil {
+				r.failed(err)
+				return
+			}
+			if len(due) == 0 {
+				break
+			}
+			last = due[len(due)-1]
+			again = r.remove(b, r.ours(due)) || again
+		}
+	}
+	if r.DryRun {
+		return
+	}
+	if _, err := r.Store.ForgetDiscards(r.ctx, r.Grace, 10*batchSize); err != nil {
+		r.failed(err)
+	}
+}
+
+// remove removes the bytes of due notes, unless something names them again. It reports
+// whether a folder's contents were noted.
+func (r *run) remove(b Backend, due []track.Discard) (noted bool) {
+	mark := r.Store.MarkDiscards
+	if r.DryRun {
+		mark = r.Store.WouldMarkDiscards
+	}
+	marked, err := mark(r.ctx, due, r.names(due))
+	if err != nil {
+		r.failed(err)
+		return false
+	}
+	var removable []track.Discard
+	for _, d := range due {
+		switch isMarked, known := marked[d.ID]; {
+		case isMarked:
+			removable = append(removable, d)
+		case known && !isFolder(d):
+			r.did(removal("keep", d, "something names it again"), &r.counts.Kept)
+		}
+	}
+	if r.DryRun {
+		r.wouldRemove(b, removable)
+		return false
+	}
+	// Marked, and the mark is committed: from here on nobody makes a row name these bytes.
+	gone := make(chan track.Discard, len(removable))
+	each(removable, func(d track.Discard) {
+		if isFolder(d) {
+			more, err := r.noteContents(b, d)
+			if err != nil {
+				r.failed(err)
+				return
+			}
+			if more {
+				r.mu.Lock()
+				noted = true
+				r.mu.Unlock()
+			}
+		} else if err := b.Delete(r.ctx, d.Key); errors.Is(err, track.ErrNotRegular) {
+			r.did(removal("keep", d, "not a file"), &r.counts.Kept)
+			return
+		} else if err != nil {
+			r.failed(err)
+			return
+		} else {
+			r.did(removal("remove", d, d.Reason), &r.counts.Removed)
+		}
+		gone <- d
+	})
+	close(gone)
+	var done []track.Discard
+	for d := range gone {
+		done = append(done, d)
+	}
+	// A crash before this leaves notes of bytes that are gone: to remove them again is no error.
+	if len(done) > 0 {
+		if err := r.Store.DiscardsGone(r.ctx, done); err != nil {
+			r.failed(err)
+			return false
+		}
+	}
+	return noted
+}
+
+// ours leaves out files that are not under the root. A platform's rows may name such, and
+// they are not for us to remove.
+func (r *run) ours(due []track.Discard) []track.Discard {
+	return slices.DeleteFunc(due, func(d track.Discard) bool {
+		if d.Backend != track.Local || r.Paths == nil {
+			return false
+		}
+		_, err := r.Paths.ResolveFile(d.Key)
+		if !errors.Is(err, track.ErrOutsideRoot) {
+			return false
+		}
+		r.did(removal("keep", d, "outside the root folder"), &r.counts.Kept)
+		return true
+	})
+}
+
+// names returns the other ways to write the paths of files on disk, as far as they can be
+// told without asking every row.
+func (r *run) names(discards []track.Discard) [][]string {
+	all := make([][]string, len(discards))
+	for i, d := range discards {
+		if d.Backend != track.Local || r.Paths == nil {
+			continue
+		}
+		all[i] = []string{path.Clean(d.Key)}
+		if resolved, err := r.Paths.ResolveFile(d.Key); err == nil {
+			all[i] = append(all[i], resolved, r.Paths.AbsPath(resolved))
+		}
+	}
+	return all
+}
+
+// noteContents notes what lies in the folder of a deleted track. Each then goes by itself,
+// and only if nothing names it.
+func (r *run) noteContents(b Backend, folder track.Discard) (some bool, err error) {
+	var contents []track.Discard
+	for o, err := range b.List(r.ctx, folder.Key) {
+		if err != nil {
+			return false, err
+		}
+		contents = append(contents, content(folder, o))
+	}
+	if len(contents) == 0 {
+		return false, nil
+	}
+	return true, r.Store.NoteDiscards(r.ctx, contents)
+}
+
+// content is the discard of what lies in a folder. Its grace begins when it was written,
+// where that was after the deletion.
+func content(folder track.Discard, o track.Object) track.Discard {
+	d := track.Discard{TrackID: folder.TrackID, Backend: folder.Backend, Key: o.Key, Reason: "orphaned", DiscardedAt: folder.DiscardedAt}
+	if o.ModTime.After(d.DiscardedAt) {
+		d.DiscardedAt = o.ModTime
+	}
+	return d
+}
+
+// wouldRemove tells of what would be removed.
+func (r *run) wouldRemove(b Backend, discards []track.Discard) {
+	told := make(map[string]bool)
+	tell := func(d track.Discard) {
+		if !told[d.Key] && time.Since(d.DiscardedAt) >= r.Grace {
+			told[d.Key] = true
+			r.did(removal("remove", d, d.Reason), &r.counts.Removed)
+		}
+	}
+	for _, d := range discards {
+		if !isFolder(d) {
+			tell(d)
+			continue
+		}
+		for o, err := range b.List(r.ctx, d.Key) {
+			if err != nil {
+				r.failed(err)
+				break
+			}
+			tell(content(d, o))
+		}
+	}
+}
+
+func isFolder(d track.Discard) bool { return strings.HasSuffix(d.Key, "/") }
+
+func removal(do string, d track.Discard, why string) Action {
+	return Action{Do: do, Backend: d.Backend, Key: d.Key, TrackID: &d.TrackID, Why: why}
+}

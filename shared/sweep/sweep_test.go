@@ -1,0 +1,416 @@
+package sweep_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trackstore/shared/sweep"
+	"trackstore/shared/track"
+)
+
+func TestLostEventsAreFound(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var sent []track.Upload
+	for _, backend := range []string{track.S3, track.Local} {
+		for range 3 {
+			u := r.ticket(track.ID{}, backend)
+			r.put(backend, u.Key)
+			sent = append(sent, u)
+		}
+	}
+	waiting := r.ticket(track.ID{}, track.S3)
+	late := r.ticket(track.ID{}, track.S3)
+	r.put(track.S3, late.Key)
+	r.exec("UPDATE track_uploads SET expires_at = now() - interval '1 hour' WHERE id = $1", late.ID)
+
+	if got := r.sweep(); got.Stored != 7 || got.Expired != 0 {
+		t.Errorf("%+v", got)
+	}
+	for _, u := range append(sent, late) {
+		if got := r.state(u); got != "stored" {
+			t.Errorf("%s: %s", u.Backend, got)
+		}
+	}
+	if got := r.state(waiting); got != "pending" {
+		t.Errorf("the one that has time: %s", got)
+	}
+	if got := r.sweep(); got.Stored != 0 {
+		t.Errorf("again: %+v", got)
+	}
+}
+
+func TestWhatNothingCameForExpires(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	multipart := func(t *track.Ticket) { t.Method, t.PartSize = track.MethodMultipart, track.MinPartSize }
+	for _, backend := range []string{track.S3, track.Local} {
+		single, parts := r.ticket(track.ID{}, backend), r.ticket(track.ID{}, backend, multipart)
+		id, err := r.backend(backend).CreateMultipart(t.Context(), parts.Key, "audio/wav")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.store.BeginMultipart(t.Context(), parts.ID, id); err != nil {
+			t.Fatal(err)
+		}
+		r.exec("UPDATE track_uploads SET expires_at = now() - interval '1 second' WHERE id IN ($1, $2)", single.ID, parts.ID)
+
+		if got := r.sweep(); got.Expired != 2 || got.Stored != 0 {
+			t.Errorf("%s: %+v", backend, got)
+		}
+		for _, u := range []track.Upload{single, parts} {
+			if got := r.state(u); got != "expired" {
+				t.Errorf("%s: %s", backend, got)
+			}
+		}
+		if _, err := r.backend(backend).ListParts(t.Context(), parts.Key, id); err == nil {
+			t.Errorf("%s: the multipart upload is still there", backend)
+		}
+		// What comes by a URL that was good for a moment longer goes after the grace.
+		r.put(backend, single.Key)
+		r.sweep()
+		if !r.has(backend, single.Key) {
+			t.Errorf("%s: gone within the grace", backend)
+		}
+		r.exec("UPDATE track_discards SET discarded_at = discarded_at - $1::interval", grace)
+		r.sweep()
+		if r.has(backend, single.Key) || r.state(single) != "expired" {
+			t.Errorf("%s: still there after the grace, or %s", backend, r.state(single))
+		}
+	}
+}
+
+func TestStaleMultipartUploads(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	multipart := func(t *track.Ticket) { t.Method, t.PartSize = track.MethodMultipart, track.MinPartSize }
+	begin := func(backend, key string) string {
+		id, err := r.backend(backend).CreateMultipart(t.Context(), key, "audio/wav")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	type begun struct{ backend, key, id string }
+	stale, used := map[string]begun{}, map[string]begun{}
+	for _, backend := range []string{track.S3, track.Local} {
+		add := func(in map[string]begun, name, key string) begun {
+			b := begun{backend, key, begin(backend, key)}
+			in[backend+": "+name] = b
+			return b
+		}
+		pending, unbegun := r.ticket(track.ID{}, backend, multipart), r.ticket(track.ID{}, backend, multipart)
+		mine := add(used, "of a pending upload", pending.Key)
+		if _, err := r.store.BeginMultipart(t.Context(), pending.ID, mine.id); err != nil {
+			t.Fatal(err)
+		}
+		add(used, "of a pending upload that knows it not yet", unbegun.Key)
+		add(stale, "a second one of a pending upload", pending.Key)
+		add(stale, "of an upload that nobody knows", track.UploadKey(track.NewID(), track.NewID(), "x.wav"))
+	}
+	leased, free := track.NewID(), track.NewID()
+	used["of a lease"] = begun{track.S3, track.MigratedKey(leased, 1, 1, "x.wav"), ""}
+	stale["of a migration that is over"] = begun{track.S3, track.MigratedKey(free, 1, 1, "x.wav"), ""}
+	for id, until := range map[track.ID]string{leased: "1 minute", free: "-1 minute"} {
+		r.exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, lease_token, lease_expires_at)
+			VALUES ($1, 'to_s3', 1, 'leased', $1, now() + $2::interval)`, id, until)
+	}
+	for _, in := range []map[string]begun{used, stale} {
+		for name, b := range in {
+			if b.id == "" {
+				b.id = begin(b.backend, b.key)
+				in[name] = b
+			}
+		}
+	}
+	if got := r.sweep(); got.Multiparts != 0 {
+		t.Errorf("none is old enough: %+v", got)
+	}
+	r.config.UploadTTL = time.Nanosecond
+	if got := r.dryRun(); len(got) != len(stale) {
+		t.Errorf("a dry run says %q", got)
+	}
+	if got := r.sweep(); got.Multiparts != len(stale) {
+		t.Errorf("%+v, want %d", got, len(stale))
+	}
+	for name, b := range used {
+		if _, err := r.backend(b.backend).ListParts(t.Context(), b.key, b.id); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, b := range stale {
+		if _, err := r.backend(b.backend).ListParts(t.Context(), b.key, b.id); err == nil {
+			t.Errorf("%s is still there", name)
+		}
+	}
+}
+
+func TestDiscardsGoAfterTheGrace(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := track.NewID()
+	for _, backend := range []string{track.S3, track.Local} {
+		r.put(backend, "uploads/old.wav")
+		r.put(backend, "uploads/old.wav.bak") // a longer key is another
+		r.put(backend, "uploads/young.wav")
+		r.discard(id, backend, "uploads/old.wav", grace+time.Minute)
+		r.discard(id, backend, "uploads/young.wav", grace-time.Minute)
+		r.discard(id, backend, "uploads/absent.wav", grace+time.Minute)
+	}
+	want := []string{
+		"remove local uploads/absent.wav", "remove local uploads/old.wav", "remove s3 uploads/absent.wav", "remove s3 uploads/old.wav",
+	}
+	if diff := cmp.Diff(want, r.dryRun()); diff != "" {
+		t.Errorf("a dry run: %s", diff)
+	}
+	if got := r.query("SELECT count(*) FROM track_discards WHERE removed_at IS NOT NULL"); got != "0" || !r.has(track.S3, "uploads/old.wav") {
+		t.Errorf("a dry run marked %s notes, or removed bytes", got)
+	}
+	if got := r.sweep(); got.Removed != 4 {
+		t.Errorf("%+v", got)
+	}
+	for _, backend := range []string{track.S3, track.Local} {
+		if r.has(backend, "uploads/old.wav") || !r.isGone(backend, "uploads/old.wav") || !r.isGone(backend, "uploads/absent.wav") {
+			t.Errorf("%s: what is due stays", backend)
+		}
+		if !r.has(backend, "uploads/old.wav.bak") || !r.has(backend, "uploads/young.wav") || r.isGone(backend, "uploads/young.wav") {
+			t.Errorf("%s: more than what is due went", backend)
+		}
+	}
+	if got := r.sweep(); got.Removed != 0 {
+		t.Errorf("again: %+v", got)
+	}
+	r.exec("UPDATE track_discards SET gone_at = gone_at - $1::interval", grace)
+	r.sweep()
+	if got := r.query("SELECT count(*) FROM track_discards"); got != "2" {
+		t.Errorf("%s notes are kept", got)
+	}
+}
+
+func TestWhatARowNamesStays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	shared := map[string]string{ // the discard's path, and how another row writes it
+		"same.wav":                  "same.wav",
+		"relative.wav":              filepath.Join(r.root, "relative.wav"),
+		r.root + "/absolute.wav":    "absolute.wav",
+		"./unclean//down/../up.wav": "unclean/up.wav",
+	}
+	for path, other := range shared {
+		rel, err := filepath.Rel(r.root, filepath.Join(r.root, strings.TrimPrefix(path, r.root)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.put(track.Local, rel)
+		r.track("", other)
+		r.discard(track.NewID(), track.Local, path, grace+time.Hour)
+	}
+	r.put(track.S3, "tracks/shared.wav")
+	r.track("tracks/shared.wav", "")
+	r.discard(track.NewID(), track.S3, "tracks/shared.wav", grace+time.Hour)
+
+	pending := r.ticket(track.ID{}, track.S3)
+	r.discard(pending.TrackID, track.S3, pending.Key, grace+time.Hour)
+
+	// The copy that a migration left, while a rollback is about to use it.
+	moved := r.track("tracks/moved.wav", "moved.wav")
+	r.put(track.Local, "moved.wav")
+	r.exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, lease_token, lease_expires_at)
+		VALUES ($1, 'to_local', 1, 'leased', $1, now() + interval '1 minute')`, moved)
+	r.discard(moved, track.Local, "moved.wav", grace+time.Hour)
+
+	if got := r.dryRun(); len(got) != 7 {
+		t.Errorf("a dry run says %q", got)
+	}
+	if got := r.sweep(); got.Removed != 0 || got.Kept != 7 {
+		t.Errorf("%+v", got)
+	}
+	if got := r.query("SELECT count(*) FROM track_discards"); got != "0" {
+		t.Errorf("%s notes are left", got)
+	}
+	for path := range shared {
+		if _, err := r.disk.OpenFile(path); err != nil {
+			t.Error(err)
+		}
+	}
+	if !r.has(track.S3, "tracks/shared.wav") || !r.has(track.Local, "moved.wav") {
+		t.Error("bytes that a row names are gone")
+	}
+}
+
+func TestPathsOutsideTheRootAreNotTouched(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	outside := filepath.Join(t.TempDir(), "x.wav")
+	if err := os.WriteFile(outside, wav, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(r.root, "folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{outside, "../x.wav", "folder"} {
+		r.discard(track.NewID(), track.Local, path, grace+time.Hour)
+	}
+	if got := r.sweep(); got.Removed != 0 || got.Kept != 3 {
+		t.Errorf("%+v", got)
+	}
+	if _, err := os.Stat(outside); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAMissingDiskIsNotAMissingFile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.put(track.Local, "x.wav")
+	r.put(track.S3, "uploads/x.wav")
+	r.discard(track.NewID(), track.Local, "x.wav", grace+time.Hour)
+	r.discard(track.NewID(), track.S3, "uploads/x.wav", grace+time.Hour)
+	waiting := r.ticket(track.ID{}, track.Local)
+	r.exec("UPDATE track_uploads SET expires_at = now() - interval '1 second'")
+	if err := os.Rename(r.root, r.root+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.sweep(); got.Removed != 1 {
+		t.Errorf("%+v", got)
+	}
+	if r.isGone(track.Local, "x.wav") || r.state(waiting) != "pending" {
+		t.Errorf("settled without the disk: %s", r.state(waiting))
+	}
+	if err := os.Rename(r.root+".away", r.root); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.sweep(); got.Removed != 1 || got.Expired != 1 || r.has(track.Local, "x.wav") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestDeletedTracks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	type bytes struct{ backend, key string }
+	make := func() (id track.ID, all []bytes) {
+		id = track.NewID()
+		all = []bytes{
+			{track.S3, track.UploadKey(id, track.NewID(), "now.wav")},
+			{track.Local, "old/" + id.String() + ".wav"},                 // the copy that the migration left
+			{track.S3, track.UploadKey(id, track.NewID(), "orphan.wav")}, // of a form that was sent twice, say
+			{track.S3, track.MigratedKey(id, 1, 1, "orphan.wav")},        // of a flip that came too late
+			{track.Local, track.UploadKey(id, track.NewID(), "orphan.wav")},
+			{track.Local, track.RestoredPath(id, 3, "orphan.wav")},
+		}
+		for _, b := range all {
+			r.put(b.backend, b.key)
+		}
+		r.exec(`INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key)
+			VALUES ($1, $2, 'x', $3, 's3', $4)`, id, owner, all[1].key, all[0].key)
+		return id, all
+	}
+	long, longBytes := make()
+	short, shortBytes := make()
+	live, liveBytes := make()
+	r.exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", long, grace+time.Minute)
+	r.exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", short, grace-time.Minute)
+	_ = live
+	// What lies in a deleted track's folders has a grace of its own where it was written later.
+	want := []string{"remove local " + longBytes[1].key, "remove s3 " + longBytes[0].key}
+	if diff := cmp.Diff(want, r.dryRun()); diff != "" {
+		t.Errorf("a dry run: %s", diff)
+	}
+	r.config.Store = old{r.store}
+	if got := r.query("SELECT count(*) FROM track_discards"); got != "0" {
+		t.Errorf("a dry run noted %s discards", got)
+	}
+	if got := r.sweep(); got.Deleted != 1 || got.Removed != len(longBytes) {
+		t.Errorf("%+v", got)
+	}
+	for _, b := range longBytes {
+		if r.has(b.backend, b.key) {
+			t.Errorf("%v is still there", b)
+		}
+	}
+	for _, b := range append(shortBytes, liveBytes...) {
+		if !r.has(b.backend, b.key) {
+			t.Errorf("%v is gone", b)
+		}
+	}
+	if got := r.sweep(); got.Deleted != 0 || got.Removed != 0 {
+		t.Errorf("again: %+v", got)
+	}
+	// Undeleted before its bytes went, and deleted once more.
+	r.exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", short, grace+time.Minute)
+	faulty := r.config
+	faulty.Backends = map[string]sweep.Backend{} // nothing can be removed
+	if _, err := sweep.New(faulty).Run(t.Context(), sweep.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	r.exec("UPDATE tracks SET deleted_at = NULL WHERE id = $1", short)
+	r.sweep()
+	if !r.has(shortBytes[0].backend, shortBytes[0].key) {
+		t.Error("an undeleted track lost its bytes")
+	}
+	r.exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", short, grace+time.Minute)
+	r.sweep()
+	for _, b := range shortBytes {
+		if r.has(b.backend, b.key) {
+			t.Errorf("%v is still there", b)
+		}
+	}
+}
+
+// old makes whatever is noted due.
+type old struct{ sweep.Store }
+
+func (s old) NoteDiscards(ctx context.Context, discards []track.Discard) error {
+	for i := range discards {
+		if discards[i].Reason == "orphaned" {
+			discards[i].DiscardedAt = discards[i].DiscardedAt.Add(-grace)
+		}
+	}
+	return s.Store.NoteDiscards(ctx, discards)
+}
+
+func TestManyAndTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const many = 450 // more than two statements' worth
+	r.exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at)
+		SELECT gen_random_uuid(), 'local', 'uploads/' || n, 'replaced', now() - $1::interval FROM generate_series(1, $2) n`,
+		grace+time.Minute, many)
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			if _, err := sweep.New(r.config).Run(context.WithoutCancel(t.Context()), sweep.Options{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if got := r.query("SELECT count(*) FROM track_discards WHERE gone_at IS NOT NULL"); got != "450" {
+		t.Errorf("%s are gone", got)
+	}
+}
+
+func TestTimeRunsOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.discard(track.NewID(), track.Local, "x.wav", grace+time.Minute)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Hour))
+	defer cancel()
+	counts, err := sweep.New(r.config).Run(ctx, sweep.Options{})
+	if err != nil || !counts.Done {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	cancel()
+	counts, err = sweep.New(r.config).Run(ctx, sweep.Options{})
+	if err == nil || counts.Done {
+		t.Errorf("%+v, %v", counts, err)
+	}
+}
