@@ -1,9 +1,14 @@
 package upload_test
 
 import (
+	"bufio"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,28 +22,7 @@ import (
 // Beside the rate it prints how many of the SDK's presign calls, which have none of that,
 // took the same time here and now.
 func BenchmarkOpen(b *testing.B) {
-	described = func(_ testing.TB, api http.Handler) http.Handler { return api }
-	s := start(b, maxPending(1<<30))
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	const body = `{"title":"Nocturne","filename":"a.wav","content_type":"audio/wav","size":1000000}`
-	open := func(b *testing.B, header http.Header) {
-		r, err := http.NewRequest("POST", s.url+"/v1/uploads", strings.NewReader(body))
-		if err != nil {
-			b.Error(err)
-			return
-		}
-		r.Header = header
-		response, err := client.Do(r)
-		if err != nil {
-			b.Error(err)
-			return
-		}
-		_, _ = io.Copy(io.Discard, response.Body)
-		response.Body.Close()
-		if response.StatusCode != http.StatusCreated {
-			b.Error(response.Status)
-		}
-	}
+	s := startBench(b)
 	presign := s3.NewPresignClient(s.bucket.Client())
 	const rounds = 500
 	began := time.Now()
@@ -50,17 +34,144 @@ func BenchmarkOpen(b *testing.B) {
 		}
 	}
 	bare := time.Since(began) / rounds
-
-	b.SetParallelism(16)
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		// A user each: those of one user wait for each other.
-		header := http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + s.as(track.NewID()).token}}
-		for pb.Next() {
-			open(b, header)
-		}
-	})
-	each := b.Elapsed() / time.Duration(b.N)
+	each := time.Second
+	for b.Loop() {
+		each = rate(b, http.StatusCreated, s.opener())
+	}
 	b.ReportMetric(float64(time.Second)/float64(each), "req/s")
-	b.ReportMetric(float64(each)/float64(bare), "SDK-presigns")
+	b.ReportMetric(float64(each)/float64(bare), "SDK-presigns/req")
+}
+
+// BenchmarkCompanion asks Uppy's own Companion for forms, which needs neither a database
+// nor a token, then this API for the same and for uploads, in turn. It needs Node.
+func BenchmarkCompanion(b *testing.B) {
+	s := startBench(b)
+	companion := startCompanion(b)
+	form := func(bases ...string) func() *http.Request {
+		var n atomic.Int64
+		return func() *http.Request {
+			base := bases[n.Add(1)%int64(len(bases))]
+			r, err := http.NewRequest(http.MethodGet, base+"/s3/params?filename=a.wav&type=audio%2Fwav&metadata%5Bname%5D=a.wav", nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return r
+		}
+	}
+	sessions := make([]string, benchUsers)
+	for i := range sessions {
+		sessions[i] = s.as(track.NewID()).companion().url
+	}
+	rate(b, http.StatusOK, form(companion)) // Node's compiler warms up
+	var theirs, params, open time.Duration
+	for b.Loop() {
+		theirs += rate(b, http.StatusOK, form(companion))
+		params += rate(b, http.StatusOK, form(sessions...))
+		open += rate(b, http.StatusCreated, s.opener())
+	}
+	rounds := float64(b.N)
+	b.ReportMetric(rounds*float64(time.Second)/float64(theirs), "companion-req/s")
+	b.ReportMetric(float64(theirs)/float64(params), "x-by-form")
+	b.ReportMetric(float64(theirs)/float64(open), "x-by-open")
+}
+
+func startBench(b *testing.B) *stage {
+	plain := described
+	described = func(_ testing.TB, api http.Handler) http.Handler { return api }
+	b.Cleanup(func() { described = plain })
+	return start(b, maxPending(1<<30))
+}
+
+// benchUsers share the load: the requests of one user wait for each other.
+const benchUsers = 64
+
+// opener makes requests that open uploads.
+func (s *stage) opener() func() *http.Request {
+	var tokens [benchUsers]string
+	for i := range tokens {
+		tokens[i] = tokenOf(s.t, track.NewID())
+	}
+	var n atomic.Int64
+	return func() *http.Request {
+		const body = `{"title":"Nocturne","filename":"a.wav","content_type":"audio/wav","size":1000000}`
+		r, err := http.NewRequest(http.MethodPost, s.url+"/v1/uploads", strings.NewReader(body))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+tokens[n.Add(1)%benchUsers])
+		return r
+	}
+}
+
+// rate sends requests for two seconds by 32 connections, and returns what one took.
+func rate(b *testing.B, status int, request func() *http.Request) time.Duration {
+	b.Helper()
+	const connections, span = 32, 2 * time.Second
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
+	defer client.CloseIdleConnections()
+	var answers atomic.Int64
+	var senders sync.WaitGroup
+	began := time.Now()
+	for range connections {
+		senders.Go(func() {
+			for time.Since(began) < span {
+				response, err := client.Do(request())
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, response.Body)
+				response.Body.Close()
+				if response.StatusCode != status {
+					b.Error(response.Status)
+					return
+				}
+				answers.Add(1)
+			}
+		})
+	}
+	senders.Wait()
+	return time.Since(began) / time.Duration(max(answers.Load(), 1))
+}
+
+// startCompanion returns the URL of Uppy's Companion, installed from npm where it is not.
+func startCompanion(b *testing.B) string {
+	b.Helper()
+	const dir = "../../bench/companion"
+	if _, err := exec.LookPath("node"); err != nil {
+		b.Skip("there is no Node here")
+	}
+	if _, err := os.Stat(dir + "/node_modules"); err != nil {
+		install := exec.CommandContext(b.Context(), "npm", "ci", "--no-audit", "--no-fund")
+		install.Dir = dir
+		if out, err := install.CombinedOutput(); err != nil {
+			b.Fatalf("npm ci: %v\n%s", err, out)
+		}
+	}
+	server := exec.CommandContext(b.Context(), "node", "server.js")
+	server.Dir = dir
+	server.Env = append(os.Environ(), "NODE_ENV=production")
+	stdout, err := server.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	})
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		if port, ok := strings.CutPrefix(lines.Text(), "port "); ok {
+			go func() { // it logs each request
+				_, _ = io.Copy(io.Discard, stdout)
+			}()
+			return "http://127.0.0.1:" + port
+		}
+	}
+	b.Fatal("Companion ended at its start")
+	return ""
 }
