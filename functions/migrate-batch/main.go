@@ -12,6 +12,7 @@ import (
 	"trackstore/shared/audio"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
+	"trackstore/shared/metrics"
 	"trackstore/shared/migrate"
 	"trackstore/shared/pgstore"
 	"trackstore/shared/s3store"
@@ -25,7 +26,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, "migrate-batch:", err)
 		os.Exit(1)
 	}
-	lambda.Start(batch.Handle)
+	emit := metrics.New(os.Stdout, os.Getenv("AWS_LAMBDA_FUNCTION_NAME"))
+	lambda.Start(func(ctx context.Context, in migrate.Input) (migrate.Summary, error) {
+		summary, err := batch.Handle(ctx, in)
+		emit.Emit(
+			metrics.Count("TracksMigrated", summary.Migrated), metrics.Bytes("BytesMigrated", summary.Bytes),
+			metrics.Count("TracksMissing", summary.Missing), metrics.Count("TracksFailed", summary.Failed),
+		)
+		return summary, err
+	})
 }
 
 func open(ctx context.Context) (*migrate.Batch, error) {

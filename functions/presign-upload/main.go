@@ -23,7 +23,7 @@ import (
 func main() {
 	ctx := context.Background()
 	cfg := must(config.Load[config.PresignUpload](os.Getenv))
-	logger, emit := cfg.Logger(os.Stderr), metrics.New(os.Stdout, "presign-upload")
+	logger, emit := cfg.Logger(os.Stderr), metrics.New(os.Stdout, os.Getenv("AWS_LAMBDA_FUNCTION_NAME"))
 	database := must(secrets.DatabaseURL(ctx, cfg.Database))
 	store := must(pgstore.Open(ctx, database.Reveal(), 2)) // an instance has one request at a time
 	disk := must(diskstore.New(diskstore.Config{

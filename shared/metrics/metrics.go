@@ -2,9 +2,10 @@
 // function's standard output, from which CloudWatch makes metrics by itself. No call to
 // a service is made, and elsewhere the lines are a log like any other.
 //
-// All are in the namespace "trackstore" with the dimension Function, the name of the
-// function's folder:
+// All are in the namespace "trackstore" with the dimension Function, which is the name that
+// the function has in Lambda, so that deployments beside each other do not mix:
 //
+//	UploadsOpened        count         tickets that were handed out
 //	UploadsStored        count         uploads whose bytes were checked and that their track points at
 //	UploadsFailed        count         uploads that were refused; also by the dimension Reason
 //	UploadsAborted       count         uploads whose track was deleted before the bytes came
@@ -14,6 +15,10 @@
 //	MultipartsAborted    count         multipart uploads that were given up (sweep)
 //	DiscardsRemoved      count         objects and files removed after their grace (sweep)
 //	SweepFailures        count         steps of a sweep that failed, and are tried again by the next one
+//	TracksMigrated       count         tracks that were moved, either way
+//	BytesMigrated        bytes         and their size
+//	TracksMissing        count         tracks whose file is not there
+//	TracksFailed         count         tracks that could not be moved for another reason
 //
 // Other functions write their own names in the same form.
 package metrics
