@@ -54,9 +54,12 @@ func (s *Store) completeMultipart(key, id string, size int64, list []track.Part)
 	if err != nil {
 		return got, err
 	}
-	// A crash before this leaves an upload whose key is taken: completing it again fails with
-	// ErrExists, and the sweep aborts it.
-	return got, s.abort(root, id)
+	// The file is there, whatever becomes of the parts. A crash before they are gone leaves an
+	// upload whose key is taken: completing it again fails with ErrExists, and the sweep aborts it.
+	if err := s.abort(root, id); err != nil {
+		s.cfg.Logger.Warn("the parts of a completed upload remain on disk", "key", key, "multipart_id", id, "err", err)
+	}
+	return got, nil
 }
 
 // choose picks the parts of a list, and checks the list as S3 does.

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
 	"trackstore/shared/track"
@@ -58,7 +59,9 @@ func New(cfg Config) (*Store, error) {
 		cfg.Logger = slog.Default()
 	}
 	if cfg.URL != nil {
-		cfg.URL = cfg.URL.JoinPath() // a copy
+		base := *cfg.URL
+		base.Path, base.RawPath = strings.TrimSuffix(base.Path, "/"), ""
+		cfg.URL = &base
 	}
 	return &Store{cfg: cfg, root: root}, nil
 }

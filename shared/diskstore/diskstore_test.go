@@ -26,7 +26,7 @@ func open(t testing.TB, cfg diskstore.Config) *diskstore.Store {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
 	var err error
-	if cfg.URL, err = url.Parse(server.URL + "/disk"); err != nil {
+	if cfg.URL, err = url.Parse(server.URL + "/disk/"); err != nil {
 		t.Fatal(err)
 	}
 	if cfg.Root == "" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -185,6 +186,13 @@ func TestNamesAreBytes(t *testing.T) {
 		}
 		if got, err := read(f); got != name || err != nil {
 			t.Errorf("%q holds %q, %v", name, got, err)
+		}
+		signed, err := store.SignGet(t.Context(), track.GetSpec{Key: "odd/" + name, TTL: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response, body := send(t, http.MethodGet, signed, nil, nil); response.StatusCode != http.StatusOK || string(body) != name {
+			t.Errorf("%q: answered %d %q", name, response.StatusCode, body)
 		}
 		if !listed["odd/"+name] {
 			t.Errorf("%q is not listed", name)

@@ -26,7 +26,7 @@ import (
 func (s *Store) Handler() http.Handler {
 	prefix := ""
 	if s.cfg.URL != nil {
-		prefix = strings.TrimSuffix(s.cfg.URL.Path, "/")
+		prefix = s.cfg.URL.Path
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.allowOrigin(w, r)

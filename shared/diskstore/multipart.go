@@ -53,7 +53,7 @@ func (s *Store) createMultipart(id string, m manifest) error {
 	if err := errors.Join(root.MkdirAll(temp, 0o755), root.MkdirAll(multipartDir, 0o755)); err != nil {
 		return err
 	}
-	if err := writeSynced(root, path.Join(temp, manifestName), content); err != nil {
+	if err := errors.Join(writeSynced(root, path.Join(temp, manifestName), content), syncDir(root, temp)); err != nil {
 		return err
 	}
 	if err := root.Rename(temp, path.Join(multipartDir, id)); err != nil {

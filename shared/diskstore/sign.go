@@ -85,7 +85,6 @@ func (s *Store) sign(method, key string, query url.Values, ttl time.Duration) (s
 	query.Set(paramSignature, s.mac(method, key, query.Encode()))
 	u := *s.cfg.URL
 	u.Path += "/" + key
-	u.RawPath = "" // String escapes the path
 	u.RawQuery = query.Encode()
 	return u.String(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -174,6 +175,50 @@ func TestOldTemporaryFilesGo(t *testing.T) {
 			t.Errorf("listed: %+v, %v", object, err)
 		}
 	}
+}
+
+// A crash between a part and the removal of what was sent for it before leaves both.
+func TestThePartThatWasSentLastCounts(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	store := open(t, diskstore.Config{Root: root})
+	const key = "uploads/a.flac"
+	id, err := store.CreateMultipart(t.Context(), key, "audio/flac")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(root, ".trackstore/multipart", id)
+	var first string
+	var firstContent []byte
+	for _, content := range []string{"first", "second"} {
+		url, err := store.SignPart(t.Context(), key, id, 1, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response, body := send(t, http.MethodPut, url, nil, strings.NewReader(content)); response.StatusCode != http.StatusOK {
+			t.Fatalf("answered %d %s", response.StatusCode, body)
+		}
+		if content == "first" {
+			names, _ := filepath.Glob(dir + "/00001.*")
+			first = names[0]
+			firstContent, _ = os.ReadFile(first)
+		}
+	}
+	if _, err := os.Stat(first); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the first sending is still there: %v", err)
+	}
+	write(t, first, string(firstContent))
+	parts, err := store.ListParts(t.Context(), key, id)
+	if err != nil || len(parts) != 1 || parts[0].Size != int64(len("second")) {
+		t.Fatalf("got %+v, %v", parts, err)
+	}
+	if err := store.CompleteMultipart(t.Context(), key, id, 0, parts); err != nil {
+		t.Fatal(err)
+	}
+	if content, _ := os.ReadFile(filepath.Join(root, key)); string(content) != "second" {
+		t.Errorf("got %q", content)
+	}
+	wantTemps(t, root)
 }
 
 func wantTemps(t *testing.T, root string, want ...string) {
