@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -485,11 +487,57 @@ func testAlarms(t *testing.T, s *stack) {
 	for _, id := range s.ids("AWS::Lambda::Function") {
 		want = append(want, "AWS/Lambda Errors <"+id+">")
 	}
+	own := ownMetrics(t)
+	for what := range watched {
+		if name, isOwn := strings.CutPrefix(what, "trackstore "); isOwn {
+			name, _, _ = strings.Cut(name, " ")
+			if !own[name] {
+				t.Errorf("an alarm watches %s, which no function writes", what)
+			}
+		}
+	}
+	var dashboard struct {
+		Widgets []struct{ Properties struct{ Metrics [][]any } }
+	}
+	body := s.resource(t, "Dashboard", "AWS::CloudWatch::Dashboard").at("DashboardBody").string()
+	if err := json.Unmarshal([]byte(body), &dashboard); err != nil {
+		t.Fatalf("the dashboard: %v", err)
+	}
+	for _, widget := range dashboard.Widgets {
+		for _, metric := range widget.Properties.Metrics {
+			if name := metric[1].(string); metric[0] == "trackstore" && !own[name] {
+				t.Errorf("the dashboard shows %s, which no function writes", name)
+			}
+		}
+	}
 	for _, what := range want {
 		if !watched[what] {
 			t.Errorf("no alarm watches %s", what)
 		}
 	}
+}
+
+// ownMetrics finds the names of the metrics that the code writes.
+func ownMetrics(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	written := regexp.MustCompile(`metrics\.(?:Count|Bytes|Duration)\("([A-Za-z]+)"`)
+	for _, dir := range []string{"functions", "shared"} {
+		err := fs.WalkDir(os.DirFS(dir), ".", func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			content, err := os.ReadFile(filepath.Join(dir, path))
+			for _, match := range written.FindAllSubmatch(content, -1) {
+				names[string(match[1])] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return names
 }
 
 func testOutputs(t *testing.T, s *stack) {
