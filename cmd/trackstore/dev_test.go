@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,11 +35,19 @@ type localStack struct {
 	err    error // of the process, once it has exited
 }
 
-// launch starts a stack and does not wait for it.
+// launch starts a stack and does not wait for it. On local disk it is started beside its state, and elsewhere within the
+// source tree, which says how to build the S3 server.
 func launch(t *testing.T, dir string, env ...string) *localStack {
 	t.Helper()
 	s := &localStack{t: t, dir: dir, out: &bytes.Buffer{}, exited: make(chan struct{})}
 	s.cmd = command(t, append([]string{"TRACKSTORE_DEV_DIR=" + dir, fmt.Sprint("PORT=", freePort(t))}, env...), "dev")
+	if slices.Contains(env, "TRACK_STORAGE_BACKEND=local") {
+		s.cmd.Env = append(s.cmd.Env, "TRACKSTORE_DEV_DIR="+filepath.Base(dir))
+		s.cmd.Dir = filepath.Dir(dir)
+		if err := os.MkdirAll(s.cmd.Dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := s.cmd.Start(); err != nil {
