@@ -252,6 +252,11 @@ func writeUntilKilled(root string) {
 		panic(err)
 	}
 	fmt.Println("started")
+	go func() {
+		// The pipe closes with the test: a writer that outlived it would fill the disk.
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
 	content := bytes.Repeat([]byte("x"), crashSize)
 	for {
 		ctx := context.Background()
@@ -284,6 +289,9 @@ func TestAWriterThatIsKilledLeavesWholeFiles(t *testing.T) {
 		cmd.Env = append(os.Environ(), crashDir+"="+root)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cmd.StdinPipe(); err != nil {
 			t.Fatal(err)
 		}
 		if err := cmd.Start(); err != nil {
