@@ -151,3 +151,13 @@ func (s *Sweeper) Run(ctx context.Context, o Options) (Counts, error) {
 	}
 	return r.finish()
 }
+
+// Input is the event of the function; others than its own, such as a schedule's, are empty.
+type Input struct {
+	DryRun bool `json:"dry_run"`
+}
+
+// Handle is Run for a function, which logs each action.
+func (s *Sweeper) Handle(ctx context.Context, in Input) (Counts, error) {
+	return s.Run(ctx, Options{DryRun: in.DryRun})
+}
