@@ -84,7 +84,7 @@ func each(
 			continue
 		}
 		group.Go(func() error {
-			return patiently(checking, func() error { return check(checking, l) })
+			return patiently(checking, firstBackoff, func() error { return check(checking, l) })
 		})
 		if checking.Err() != nil {
 			break

@@ -63,7 +63,7 @@ func (r *run) claim(stop context.Context, after track.ID, limit int) (claims tra
 		Direction: r.mover.Direction(), Token: track.NewID(), For: r.job.Lease, After: after, Limit: limit,
 		TrackIDs: r.job.TrackIDs, Uploaded: r.job.Uploaded,
 	}
-	err = patiently(stop, func() error {
+	err = patiently(stop, r.job.Backoff, func() error {
 		// A claim whose answer was lost leaves leases that nobody holds; they run out. Its
 		// repetition finds them taken and goes on behind them, and a later pass gets them.
 		claims, err = r.ledger.Claim(stop, spec)
@@ -87,7 +87,7 @@ func (r *run) anotherPass(stop context.Context, gotSome bool, waitingSince *time
 	}
 	var freed int64
 	var look track.Outlook
-	err := patiently(stop, func() (err error) {
+	err := patiently(stop, r.job.Backoff, func() (err error) {
 		if freed, err = r.ledger.Expire(stop); err != nil {
 			return err
 		}

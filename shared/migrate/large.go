@@ -14,6 +14,9 @@ import (
 const (
 	// partsAtOnce of one file.
 	partsAtOnce = 8
+	// partAttempts at sending a part, beside those of the SDK.
+	partAttempts = 3
+	partBackoff  = 200 * time.Millisecond
 	// hashBuffer is what the first reading of a large file takes of the buffers' budget, bytes.
 	hashBuffer = 1 << 20
 )
@@ -113,12 +116,19 @@ func (u *Upload) sendParts(ctx context.Context, outcome track.Outcome, src sourc
 		_, err = u.Large.CompleteLarge(ctx, outcome.NewKey, id, outcome.NewSize, plan.sum, parts)
 	}
 	if err != nil {
-		// Also when the run is stopped: parts are paid for until somebody aborts them.
-		abort, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if abortErr := u.Large.AbortMultipart(abort, outcome.NewKey, id); abortErr != nil {
-			return errors.Join(err, abortErr)
-		}
+		return errors.Join(err, u.abort(ctx, outcome.NewKey, id))
+	}
+	return nil
+}
+
+// abort gives an upload up, also when the run is stopped: its parts are paid for until
+// somebody does. A part that was on its way may still have come in after that, hence twice.
+func (u *Upload) abort(ctx context.Context, key, multipartID string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	err := u.Large.AbortMultipart(ctx, key, multipartID)
+	if pause(ctx, 200*time.Millisecond) == nil {
+		err = u.Large.AbortMultipart(ctx, key, multipartID)
 	}
 	return err
 }
@@ -132,10 +142,10 @@ func (u *Upload) sendPart(
 	body := io.NewSectionReader(u.bandwidth.readerAt(ctx, src), offset, size)
 	for attempt := 1; ; attempt++ {
 		part, err := u.Large.PutPart(ctx, outcome.NewKey, multipartID, number, sum, body, size)
-		if err == nil || !track.IsRetryable(err) || attempt == maxAttempts {
+		if err == nil || !track.IsRetryable(err) || attempt == partAttempts {
 			return part, err
 		}
-		if pause(ctx, backoff(attempt)) != nil {
+		if pause(ctx, backoff(partBackoff, attempt)) != nil {
 			return part, err
 		}
 		if _, err := body.Seek(0, io.SeekStart); err != nil {

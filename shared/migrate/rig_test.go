@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/minio/crc64nvme"
 
 	"trackstore/shared/audio"
 	"trackstore/shared/diskstore"
@@ -120,7 +121,7 @@ func (r *rig) upload() *migrate.Upload {
 
 // job is what a test's run does unless it says otherwise.
 func job() migrate.Job {
-	return migrate.Job{Lease: 3 * time.Second, Finish: time.Second, Patience: -1}
+	return migrate.Job{Lease: 3 * time.Second, Finish: time.Second, Patience: -1, Backoff: 5 * time.Millisecond}
 }
 
 func (r *rig) run(mover migrate.Mover, job migrate.Job) (migrate.Summary, *results) {
@@ -202,3 +203,13 @@ func content(seed, n int) []byte {
 	b := bytes.Repeat([]byte(fmt.Sprintf("%08x", seed*2654435761)), n/8+1)[:n]
 	return b
 }
+
+// remove takes a file away, by its path under the root.
+func (r *rig) remove(path string) {
+	r.Helper()
+	if err := os.Remove(filepath.Join(r.root, path)); err != nil {
+		r.Fatal(err)
+	}
+}
+
+func crcOf(b []byte) uint64 { return crc64nvme.Checksum(b) }

@@ -54,6 +54,7 @@ type Job struct {
 	StopAt   time.Time     // when to claim no more; zero: never
 	Finish   time.Duration // how long what is in flight may take after a stop
 	Patience time.Duration // how long to wait for the leases of other processes; negative: until they end
+	Backoff  time.Duration // before the second of five attempts, doubled after each; 0: half a second
 }
 
 // Errors that end a run before its work is done. Leases are given back in each case.
@@ -85,6 +86,9 @@ func Run(ctx context.Context, ledger Ledger, mover Mover, job Job, observer Obse
 	started := time.Now()
 	if job.Workers <= 0 || job.Workers > maxWorkers {
 		job.Workers = maxWorkers
+	}
+	if job.Backoff <= 0 {
+		job.Backoff = firstBackoff
 	}
 	if err := mover.Reachable(ctx); err != nil {
 		return Summary{Direction: mover.Direction()}, err

@@ -44,7 +44,7 @@ func (r *run) settle(ctx context.Context, batch []track.Outcome) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout(ctx))
 	defer cancel()
 	var verdicts []track.Verdict
-	err := patiently(ctx, func() (err error) {
+	err := patiently(ctx, r.job.Backoff, func() (err error) {
 		verdicts, err = r.ledger.Settle(ctx, r.mover.Direction(), batch)
 		return err
 	})

@@ -24,7 +24,7 @@ func (r *run) work(stop, ctx context.Context, fail context.CancelCauseFunc, leas
 		if err != nil && worthAnother(err) {
 			if lease.Attempts < maxAttempts {
 				r.log.Debug("trying again", "track_id", lease.TrackID, "attempt", lease.Attempts, "err", err)
-				if pause(stop, backoff(lease.Attempts)) != nil || r.slots.acquire(stop) != nil {
+				if pause(stop, backoff(r.job.Backoff, lease.Attempts)) != nil || r.slots.acquire(stop) != nil {
 					return // stopped while it waited
 				}
 				continue
@@ -54,9 +54,12 @@ func failure(lease track.Lease, state track.MigrationState, err error) track.Out
 	return track.Outcome{Lease: lease, State: state, Error: err.Error()}
 }
 
-// backoff doubles from half a second, at random between once and twice.
-func backoff(attempt int) time.Duration {
-	base := 500 * time.Millisecond << (attempt - 1)
+// firstBackoff is how long to wait before the second attempt, unless a job says otherwise.
+const firstBackoff = 500 * time.Millisecond
+
+// backoff doubles from first on, at random between once and twice.
+func backoff(first time.Duration, attempt int) time.Duration {
+	base := first << (attempt - 1)
 	return base + rand.N(base)
 }
 
@@ -72,15 +75,15 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// patiently repeats a call to the database that may have met a restart or a failover, for
-// about half a minute. The call must be one that may be made twice.
-func patiently(ctx context.Context, call func() error) error {
+// patiently repeats a call that may have met a restart or a failover, for about half a
+// minute where first is half a second. The call must be one that may be made twice.
+func patiently(ctx context.Context, first time.Duration, call func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := call()
 		if err == nil || !track.IsRetryable(err) || attempt == 6 {
 			return err
 		}
-		if pause(ctx, backoff(attempt)) != nil {
+		if pause(ctx, backoff(first, attempt)) != nil {
 			return err
 		}
 	}
