@@ -30,7 +30,7 @@ func main() {
 		backends[bucket.Name()] = bucket
 	}
 	ingester := ingest.New(ingest.Config{
-		Uploads: store, Backends: backends, Log: logger, Metrics: metrics.New(os.Stdout, "object-created"),
+		Uploads: store, Backends: backends, Log: logger, Metrics: metrics.New(os.Stdout, os.Getenv("AWS_LAMBDA_FUNCTION_NAME")),
 	})
 	lambda.Start(ingester.Handle)
 }

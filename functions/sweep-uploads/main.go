@@ -21,7 +21,7 @@ import (
 func main() {
 	ctx := context.Background()
 	cfg := must(config.Load[config.SweepUploads](os.Getenv))
-	logger, emit := cfg.Logger(os.Stderr), metrics.New(os.Stdout, "sweep-uploads")
+	logger, emit := cfg.Logger(os.Stderr), metrics.New(os.Stdout, os.Getenv("AWS_LAMBDA_FUNCTION_NAME"))
 	database := must(secrets.DatabaseURL(ctx, cfg.Database))
 	store := must(pgstore.Open(ctx, database.Reveal(), 2))
 	disk := must(diskstore.New(diskstore.Config{Root: cfg.Storage.LocalDir, Logger: logger}))
