@@ -31,6 +31,8 @@ type commands struct {
 
 	MigrateStorage migrateCmd `cmd:"" help:"Move tracks between disk and S3, and look after what is moved."`
 
+	Sweep sweepCmd `cmd:"" help:"Settle uploads whose event was lost, and remove what nothing names any more."`
+
 	Upload uploadCmd `cmd:"" help:"Upload audio files to the server, and go on after an interruption."`
 
 	Config configCmd `cmd:"" help:"Check the configuration."`

@@ -22,8 +22,6 @@ const deadLetters = "dead-letters.jsonl"
 // startHook starts what receives the S3 server's webhook, at a URL that nobody else knows. Events that come before
 // their consumer runs wait in the queue.
 func (s *stack) startHook() (url string, err error) {
-	s.queue = newQueue(s.bury, s.logger)
-	s.formUploaded = make(chan struct{}, 1)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err

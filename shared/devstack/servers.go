@@ -21,9 +21,14 @@ func (s *stack) startServers(ctx context.Context) error {
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return err
 	}
-	webhook, err := s.startHook()
-	if err != nil {
-		return err
+	s.queue = newQueue(s.bury, s.logger)
+	s.formUploaded = make(chan struct{}, 1)
+	webhook := ""
+	if s.plan.s3 {
+		var err error
+		if webhook, err = s.startHook(); err != nil {
+			return err
+		}
 	}
 	var group errgroup.Group
 	if s.plan.postgres {
@@ -40,7 +45,7 @@ func (s *stack) startServers(ctx context.Context) error {
 			return err
 		})
 	}
-	err = group.Wait()
+	err := group.Wait()
 	// What did start must be stopped, also where the other one failed.
 	if s.postgres != nil {
 		s.onStop("Postgres", s.postgres.Stop)

@@ -107,7 +107,7 @@ func (s *stack) start(ctx context.Context) error {
 	if err := s.serve(listener, stores, cfg.Port); err != nil {
 		return err
 	}
-	return s.announce(cfg.Port)
+	return s.announce()
 }
 
 // open takes hold of the state, and settles the configuration.
@@ -139,7 +139,7 @@ func (s *stack) open(cfg config.Dev) (err error) {
 func (s *stack) listen(port int) (net.Listener, error) {
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
-		return nil, fmt.Errorf("%w: choose another port with PORT, as in PORT=%d", err, port+1)
+		return nil, fmt.Errorf("%w: choose another port with PORT", err)
 	}
 	s.onStop("API", func(context.Context) error {
 		if err := l.Close(); !errors.Is(err, net.ErrClosed) {

@@ -3,8 +3,6 @@ package devstack
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -22,7 +20,8 @@ import (
 	"trackstore/shared/s3store"
 	"trackstore/shared/schema"
 	"trackstore/shared/secrets"
-	"trackstore/shared/track"
+	"trackstore/shared/sweep"
+	"trackstore/shared/upload"
 )
 
 // stores are what the handlers stand on.
@@ -126,13 +125,19 @@ func (s *stack) storageOrigins() []string {
 	return append(slices.Clone(origins), s.url, strings.Replace(s.url, "127.0.0.1", "localhost", 1))
 }
 
-// ingestible are the backends whose objects confirm uploads.
-func (st stores) ingestible() map[string]ingest.Backend {
-	backends := map[string]ingest.Backend{track.Local: st.disk}
-	if st.s3 != nil {
-		backends[track.S3] = st.s3
+// backend is what a store of bytes is to all handlers.
+type backend interface {
+	Name() string
+	upload.Backend
+	ingest.Backend
+	sweep.Backend
+}
+
+func (st stores) backends() []backend {
+	if st.s3 == nil {
+		return []backend{st.disk}
 	}
-	return backends
+	return []backend{st.disk, st.s3}
 }
 
 // pendingForms lists the keys of the uploads that a form is still to bring to S3.
@@ -143,39 +148,4 @@ func (st stores) pendingForms(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[string])
-}
-
-// site is the stack's HTTP server: the API, the disk server below the path of its URL, and the console. It looks at
-// paths as they are, for a mux would clean those of files.
-func site(api, disk, console http.Handler, diskPath string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch path := r.URL.Path; {
-		case path == "/" || strings.HasPrefix(path, "/console/"):
-			console.ServeHTTP(w, r)
-		case diskPath != "" && (path == diskPath || strings.HasPrefix(path, diskPath+"/")):
-			disk.ServeHTTP(w, r)
-		default:
-			api.ServeHTTP(w, r)
-		}
-	})
-}
-
-// serveDisk serves the disk server at TRACK_LOCAL_URL: where that names another port of this machine, on a port of its
-// own, else below its path on the API's, as it is reached directly or through what stands in front.
-func (s *stack) serveDisk(disk http.Handler, apiPort int) (path string, err error) {
-	url := s.settings.api.DiskServer.URL
-	ip := net.ParseIP(url.Hostname())
-	here := url.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	if port := portOf(url.String()); here && port != 0 && port != apiPort {
-		l, err := net.Listen("tcp", net.JoinHostPort(url.Hostname(), url.Port()))
-		if err != nil {
-			return "", fmt.Errorf("the disk server (TRACK_LOCAL_URL): %w", err)
-		}
-		s.goServe("the disk server", l, disk)
-		return "", nil
-	}
-	if url.Path == "" || url.Path == "/" {
-		return "", fmt.Errorf("TRACK_LOCAL_URL=%s has neither a path nor a port of this machine that is not the API's", url)
-	}
-	return url.Path, nil
 }

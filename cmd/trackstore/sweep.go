@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+
+	"trackstore/shared/config"
+	"trackstore/shared/diskstore"
+	"trackstore/shared/ingest"
+	"trackstore/shared/pgstore"
+	"trackstore/shared/s3store"
+	"trackstore/shared/secrets"
+	"trackstore/shared/sweep"
+)
+
+type sweepCmd struct {
+	DryRun bool `help:"Only show what would be done."`
+	JSON   bool `name:"json" help:"Write a JSON object a line: each action, and last the counts."`
+}
+
+// Help is shown by --help.
+func (sweepCmd) Help() string {
+	return "Confirms uploads whose event was lost, expires those that nothing came for, and removes bytes that nothing has named for " +
+		"STORAGE_GRACE. The function sweep-uploads does the same on a schedule; both may run at once.\n\n" +
+		"Exit codes: 0 done; 1 something could not be done, and the next sweep tries it again."
+}
+
+// Run sweeps once.
+func (cmd *sweepCmd) Run(ctx context.Context, c *console) error {
+	sweeper, err := openSweeper(ctx, c)
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(c.stdout)
+	counts, err := sweeper.Run(ctx, sweep.Options{DryRun: cmd.DryRun, Report: func(a sweep.Action) {
+		if cmd.JSON {
+			_ = out.Encode(struct {
+				Event string `json:"event"`
+				sweep.Action
+			}{"action", a})
+			return
+		}
+		fmt.Fprintf(c.stdout, "%s %s %s %s\n", a.Do, a.Backend, a.Key, a.Why)
+	}})
+	if cmd.JSON {
+		_ = out.Encode(struct {
+			Event string `json:"event"`
+			sweep.Counts
+		}{"summary", counts})
+		return err
+	}
+	would := ""
+	if cmd.DryRun {
+		would = "would be "
+	}
+	fmt.Fprintf(c.stdout, "uploads: %[1]s%d stored, %d refused, %d aborted, %d expired; %d multipart uploads given up\n",
+		would, counts.Stored, counts.Refused, counts.Aborted, counts.Expired, counts.Multiparts)
+	fmt.Fprintf(c.stdout, "bytes: %s%d removed, %d kept because something names them; %d deleted tracks became due; %d failures\n",
+		would, counts.Removed, counts.Kept, counts.Deleted, counts.Failures)
+	return err
+}
+
+func openSweeper(ctx context.Context, c *console) (*sweep.Sweeper, error) {
+	cfg, err := config.Load[config.SweepUploads](c.getenv)
+	if err != nil {
+		return nil, withHint(err, envHint)
+	}
+	cfg.LogLevel = max(cfg.LogLevel, slog.LevelWarn) // what is done is on standard output already
+	logger := cfg.Logger(c.stderr)
+	url, err := secrets.DatabaseURL(ctx, cfg.Database)
+	if err != nil {
+		return nil, err
+	}
+	store, err := pgstore.Open(ctx, url.Reveal(), 4)
+	if err != nil {
+		return nil, err
+	}
+	disk, err := diskstore.New(diskstore.Config{Root: cfg.Storage.LocalDir, Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	backends := map[string]sweep.Backend{disk.Name(): disk}
+	readers := map[string]ingest.Backend{disk.Name(): disk}
+	if cfg.Storage.S3.Enabled {
+		bucket, err := s3store.Open(ctx, cfg.Storage.S3)
+		if err != nil {
+			return nil, err
+		}
+		backends[bucket.Name()], readers[bucket.Name()] = bucket, bucket
+	}
+	return sweep.New(sweep.Config{
+		Store:     store,
+		Confirm:   ingest.New(ingest.Config{Uploads: store, Backends: readers, Log: logger}),
+		Backends:  backends,
+		Paths:     disk,
+		Grace:     cfg.Retention.Grace,
+		UploadTTL: cfg.Retention.UploadTTL,
+		Log:       logger,
+	}), nil
+}
