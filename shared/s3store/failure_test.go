@@ -15,6 +15,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
@@ -149,6 +150,19 @@ func TestNoAnswerIsUnavailable(t *testing.T) {
 	defer r.Close()
 	if content, err := io.ReadAll(r); string(content) != "half" || !errors.Is(err, track.ErrUnavailable) {
 		t.Errorf("half an object: got %q, %v", content, err)
+	}
+}
+
+func TestTheCallersDeadlineIsNotRetryable(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := create(ctx, against(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	}))
+	if !errors.Is(err, context.DeadlineExceeded) || track.IsRetryable(err) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
@@ -46,6 +47,31 @@ func TestSignaturesAreThoseOfTheSDK(t *testing.T) {
 			}
 			wantSDKSignature(t, http.MethodPut, part, nil, 0, keys)
 		}
+	}
+}
+
+// Credentials of a role are replaced while the program runs.
+func TestSignaturesFollowTheCredentials(t *testing.T) {
+	t.Parallel()
+	current := credentials.NewStaticCredentialsProvider("AKIDFIRST", "first secret", "first token")
+	store, err := s3store.New(s3store.Config{
+		Bucket: "tracks", Region: "eu-central-1",
+		Credentials: aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			value, err := current.Retrieve(ctx)
+			value.CanExpire, value.Expires = true, time.Now()
+			return value, err
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, next := range []string{"second", "third"} {
+		signed, err := store.SignGet(t.Context(), track.GetSpec{Key: "k", TTL: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantSDKSignature(t, http.MethodGet, signed, nil, 0, current)
+		current = credentials.NewStaticCredentialsProvider("AKID"+next, next+" secret", next+" token")
 	}
 }
 
