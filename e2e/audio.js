@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const dir = mkdtempSync(join(tmpdir(), 'trackstore-e2e-files-'));
+process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+
+// wav writes a real WAV file of noise (8 kHz, 16 bit, mono) and returns its path.
+// Noise, so that no two files and no two parts are alike.
+export function wav(name, bytes = 64_000) {
+  const head = Buffer.alloc(44);
+  const data = randomBytes(bytes - 44 & ~1);
+  head.write('RIFF', 0);
+  head.writeUInt32LE(36 + data.length, 4);
+  head.write('WAVEfmt ', 8);
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20);
+  head.writeUInt16LE(1, 22);
+  head.writeUInt32LE(8000, 24);
+  head.writeUInt32LE(16000, 28);
+  head.writeUInt16LE(2, 32);
+  head.writeUInt16LE(16, 34);
+  head.write('data', 36);
+  head.writeUInt32LE(data.length, 40);
+  return write(name, Buffer.concat([head, data]));
+}
+
+// text writes a text file under any name.
+export function text(name) {
+  return write(name, Buffer.from('<!doctype html><p>This is no audio.</p>\n'.repeat(200)));
+}
+
+function write(name, content) {
+  const path = join(dir, name);
+  writeFileSync(path, content);
+  return path;
+}
