@@ -1,0 +1,181 @@
+package functions_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/jackc/pgx/v5"
+
+	"trackstore/shared/audiotest"
+	"trackstore/shared/devstack/asl"
+	"trackstore/shared/testenv"
+	"trackstore/shared/track"
+	"trackstore/statemachines"
+)
+
+// The state machine as it is deployed, over the function as it is deployed, moves every track: also when a batch fails,
+// when another is cut off by Lambda in the middle of its copies, and when a file is missing.
+func TestStateMachineMovesEveryTrack(t *testing.T) {
+	t.Parallel()
+	const tracks, limit, workers = 60, 8, 3
+	database, bucket, root := testenv.Postgres(t), testenv.S3(t), t.TempDir()
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.WithoutCancel(t.Context())) })
+	content := map[track.ID][]byte{}
+	for i := range tracks {
+		id, name := track.NewID(), fmt.Sprintf("take %d.flac", i)
+		content[id] = audiotest.FLAC(1, int64(i))
+		if err := os.WriteFile(filepath.Join(root, name), content[id], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		insertLocal(t, conn, id, name)
+	}
+	insertLocal(t, conn, track.NewID(), "lost.flac")
+
+	p := &programs{dir: t.TempDir()}
+	env := func(database, endpoint string) []string {
+		return []string{
+			"APP_ENV=test", "DATABASE_URL=" + database, "TRACK_LOCAL_DIR=" + root, "MIGRATE_LEASE=2s",
+			"AWS_S3_ENABLED=true", "AWS_S3_BUCKET=" + bucket.Name, "AWS_REGION=" + bucket.Region, "AWS_S3_ENDPOINT=" + endpoint,
+			"AWS_S3_FORCE_PATH_STYLE=true", "AWS_ACCESS_KEY_ID=" + bucket.AccessKey, "AWS_SECRET_ACCESS_KEY=" + bucket.SecretKey,
+		}
+	}
+	instances := make(chan *service, workers)
+	for range workers {
+		instances <- p.serve(t, "migrate-batch", env(database, bucket.Endpoint)...)
+	}
+	failing := p.serve(t, "migrate-batch", env("postgres://nobody@127.0.0.1:1/nothing", bucket.Endpoint)...)
+	slow := p.serve(t, "migrate-batch", env(database, silentServer(t))...)
+
+	var calls, failures atomic.Int64
+	machine := statemachines.Local{
+		Workers: workers,
+		Batch: func(_ context.Context, request json.RawMessage) (json.RawMessage, error) {
+			var got answer
+			switch calls.Add(1) {
+			case 2:
+				got = failing.invoke(request, 30*time.Second)
+			case 3:
+				got = slow.invoke(request, 3*time.Second)
+			default:
+				instance := <-instances
+				defer func() { instances <- instance }()
+				got = instance.invoke(request, 30*time.Second)
+			}
+			if got.failed {
+				failures.Add(1)
+				return nil, fmt.Errorf("migrate-batch: %s", got.body)
+			}
+			return json.RawMessage(got.body), nil
+		},
+		// Every wait is shortened: the one for leases to what these leases take.
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(min(d/60, 2500*time.Millisecond)):
+				return nil
+			}
+		},
+	}
+	summary, err := machine.MigrateStorage(t.Context(), json.RawMessage(fmt.Sprintf(`{"direction":"to_s3","limit":%d}`, limit)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := statemachines.Summary{Direction: "to_s3", Claimed: summary.Claimed, Migrated: tracks, Missing: 1, Bytes: summary.Bytes, Done: true}
+	if summary != want || summary.Bytes == 0 {
+		t.Errorf("%+v", summary)
+	}
+	if failures.Load() != 2 {
+		t.Errorf("%d batches failed, and not the failing and the slow one", failures.Load())
+	}
+	if calls.Load() < tracks/limit {
+		t.Errorf("%d batches of %d moved %d tracks", calls.Load(), limit, tracks)
+	}
+	for id, want := range content {
+		var backend, key string
+		if err := conn.QueryRow(t.Context(), `SELECT storage_backend, storage_key FROM tracks WHERE id = $1`, id).Scan(&backend, &key); err != nil {
+			t.Fatal(err)
+		}
+		got, err := bucket.Client().GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket.Name, Key: &key})
+		if err != nil || backend != track.S3 {
+			t.Fatalf("%s is on %s: %v", id, backend, err)
+		}
+		read, err := io.ReadAll(got.Body)
+		if err != nil || !bytes.Equal(read, want) {
+			t.Errorf("%s has other bytes on S3, %v", id, err)
+		}
+	}
+	var leased int
+	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM track_migrations WHERE state = 'leased'`).Scan(&leased); err != nil || leased != 0 {
+		t.Errorf("%d leases are left, %v", leased, err)
+	}
+}
+
+// A request that migrate-batch refuses ends the execution, and says why.
+func TestStateMachineFailsOnARefusedRequest(t *testing.T) {
+	t.Parallel()
+	bucket := testenv.S3(t)
+	p := &programs{dir: t.TempDir()}
+	function := p.serve(t, "migrate-batch",
+		"APP_ENV=test", "DATABASE_URL="+testenv.Postgres(t), "TRACK_LOCAL_DIR="+t.TempDir(), "AWS_S3_ENABLED=true", "AWS_S3_BUCKET="+bucket.Name,
+		"AWS_REGION="+bucket.Region, "AWS_S3_ENDPOINT="+bucket.Endpoint, "AWS_ACCESS_KEY_ID="+bucket.AccessKey, "AWS_SECRET_ACCESS_KEY="+bucket.SecretKey)
+	machine := statemachines.Local{
+		Workers: 1,
+		Batch: func(_ context.Context, request json.RawMessage) (json.RawMessage, error) {
+			got := function.invoke(request, 30*time.Second)
+			if got.failed {
+				return nil, fmt.Errorf("migrate-batch: %s", got.body)
+			}
+			return json.RawMessage(got.body), nil
+		},
+		Sleep: func(context.Context, time.Duration) error { return nil },
+	}
+	_, err := machine.MigrateStorage(t.Context(), json.RawMessage(`{"directon":"to_s3"}`))
+	var failure *asl.Error
+	if !errors.As(err, &failure) || failure.Name != "BatchesKeepFailing" || !strings.Contains(failure.Cause, "directon") {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func insertLocal(t *testing.T, conn *pgx.Conn, id track.ID, path string) {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), `INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', $2)`, id, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// silentServer takes connections and never answers.
+func silentServer(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+		}
+	}()
+	return "http://" + listener.Addr().String()
+}
