@@ -103,7 +103,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 	faulty.call(503, "POST", "/v1/uploads", bearer, ticket+`}`)
 	withoutS3 := append(slices.Clone(env), "AWS_S3_ENDPOINT=http://127.0.0.1:1")
 	unstored := p.serve(t, "object-created", withoutS3...)
-	unstored.invoke([]byte(created(form)), 20*time.Second)
+	unstored.invoke([]byte(created(form)), 3*time.Second)
 	broken := append(slices.Clone(env), "APP_ENV=production", "JWT_SECRET=too-short-a-key", "DATABASE_URL=mysql://user:"+databasePassword+"@127.0.0.1/x")
 	unstarted := p.serve(t, "presign-upload", broken...)
 	unstarted.invoke([]byte(`{}`), 5*time.Second)
