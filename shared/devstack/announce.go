@@ -31,7 +31,7 @@ func (s *stack) announce() error {
 	if s.Containers {
 		host = "host.docker.internal"
 	}
-	s.onStop("the env file", func(context.Context) error { return s.state.remove(envFile, samEnvFile) })
+	s.handlers = append(s.handlers, part{"announcing", func(context.Context) error { return s.state.remove(envFile, samEnvFile) }})
 	if err := s.env.writeEnv(s.state, host); err != nil {
 		return err
 	}

@@ -128,10 +128,5 @@ func (m *migration) close(ctx context.Context) error {
 		m.running.Wait()
 		close(done)
 	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err() // leases run out by themselves
-	}
+	return wait(ctx, done) // what is cut off has leases that run out by themselves
 }

@@ -59,7 +59,7 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 		Log:      s.logger,
 	})
 	migration := s.newMigration(st)
-	s.onStop("the migration", migration.close)
+	s.handlers = append(s.handlers, part{"the migration", migration.close})
 	page := console.Handler(console.Config{
 		Session: func() (console.Session, error) {
 			token, err := demoToken(api.Auth, time.Hour)

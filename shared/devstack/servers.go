@@ -48,12 +48,12 @@ func (s *stack) startServers(ctx context.Context) error {
 	err := group.Wait()
 	// What did start must be stopped, also where the other one failed.
 	if s.postgres != nil {
-		s.onStop("Postgres", s.postgres.Stop)
+		s.foundations = append(s.foundations, part{"Postgres", s.postgres.Stop})
 		s.watch("Postgres", s.postgres.Exited(), logs)
 		s.env.choose("DATABASE_URL", s.postgres.URL(demoDatabase))
 	}
 	if s.s3 != nil {
-		s.onStop("the S3 server", s.s3.Stop)
+		s.foundations = append(s.foundations, part{"the S3 server", s.s3.Stop})
 		s.watch("the S3 server", s.s3.Exited(), logs)
 		s.env.choose("AWS_S3_ENDPOINT", s.s3.Endpoint)
 		s.env.choose("AWS_S3_PUBLIC_ENDPOINT", s.s3.Endpoint)

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"trackstore/shared/config"
@@ -31,8 +32,9 @@ type Options struct {
 	Containers bool
 }
 
-// stopTime is how long all of the stack together may take to stop.
-const stopTime = 15 * time.Second
+// patience is how long each of them may take to stop: all handlers together, the pools of connections, the S3 server, and
+// Postgres. Most often that is a moment, and never more than 20 s.
+const patience = 4 * time.Second
 
 // stack is what runs, and what has to be ended for it.
 type stack struct {
@@ -50,41 +52,43 @@ type stack struct {
 	queue        *queue
 	formUploaded chan struct{} // holds a token where a form brought something to S3
 
-	ended   chan error // gets the error of a server that ends by itself
-	closers []closer   // in the order of starting
+	ended       chan error // gets the error of a server that ends by itself
+	handlers    []part
+	foundations []part // in the order of starting
 }
 
-type closer struct {
-	name  string
-	close func(context.Context) error
+// part is something that runs.
+type part struct {
+	name string
+	stop func(context.Context) error
 }
 
 // Run starts the stack, and stops it when ctx is done, which is no error, or when a server of it ends by itself.
-func Run(ctx context.Context, o Options) (err error) {
+func Run(ctx context.Context, o Options) error {
 	s := &stack{Options: o, ended: make(chan error, 8)}
-	defer func() {
-		err = errors.Join(err, s.stop())
-	}()
-	if err := s.start(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil // told to stop while it started
+	err := s.start(ctx)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+			s.say("stopping")
+		case err = <-s.ended:
 		}
-		return err
 	}
-	select {
-	case <-ctx.Done():
-		s.say("stopping")
+	stopErr := s.stop()
+	if ctx.Err() != nil { // told to stop, be it while it started
+		if stopErr != nil {
+			s.say("%v", stopErr) // it is stopped all the same
+		}
 		return nil
-	case err := <-s.ended:
-		return err
 	}
+	return errors.Join(err, stopErr)
 }
 
 // start starts everything in order: what can fail for a reason that the user can mend comes first.
 func (s *stack) start(ctx context.Context) error {
 	cfg, err := config.Load[config.Dev](s.Getenv)
 	if err != nil {
-		return err
+		return s.allProblems(err)
 	}
 	if err := s.open(cfg); err != nil {
 		return err
@@ -115,7 +119,7 @@ func (s *stack) open(cfg config.Dev) (err error) {
 	if s.state, err = openState(cfg.Dir); err != nil {
 		return err
 	}
-	s.onStop("state", func(context.Context) error { return s.state.close() })
+	s.foundations = append(s.foundations, part{"holding the state", func(context.Context) error { return s.state.close() }})
 	// Of a run that was killed: nobody may take it for one that runs.
 	if err := s.state.remove(envFile, samEnvFile); err != nil {
 		return err
@@ -135,22 +139,32 @@ func (s *stack) open(cfg config.Dev) (err error) {
 	return nil
 }
 
+// allProblems adds to a problem of the stack's own variables those of all others.
+func (s *stack) allProblems(problem error) error {
+	env := newEnvironment(s.Getenv, nil)
+	if _, err := env.plan("", 0); err != nil {
+		return problem
+	}
+	_, err := env.settings()
+	return merge(problem, err)
+}
+
 // listen takes the port of the API.
 func (s *stack) listen(port int) (net.Listener, error) {
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		return nil, fmt.Errorf("%w: choose another port with PORT", err)
 	}
-	s.onStop("API", func(context.Context) error {
+	s.foundations = append(s.foundations, part{"listening", func(context.Context) error {
 		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
 			return err
 		}
 		return nil // the HTTP server closed it
-	})
+	}})
 	return l, nil
 }
 
-// goServe serves until the stack stops, which lets requests finish for a moment.
+// goServe serves until the stack stops, which lets requests finish.
 func (s *stack) goServe(name string, l net.Listener, h http.Handler) {
 	server := &http.Server{
 		Handler:           h,
@@ -162,14 +176,12 @@ func (s *stack) goServe(name string, l net.Listener, h http.Handler) {
 			s.ended <- fmt.Errorf("%s: %w", name, err)
 		}
 	}()
-	s.onStop(name, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-		defer cancel()
+	s.handlers = append(s.handlers, part{name, func(ctx context.Context) error {
 		if err := server.Shutdown(ctx); err != nil {
 			return server.Close() // an upload that is cut off is not stored
 		}
 		return nil
-	})
+	}})
 }
 
 // goRun runs a loop until the stack stops.
@@ -180,33 +192,45 @@ func (s *stack) goRun(name string, loop func(context.Context)) {
 		defer close(done)
 		loop(ctx)
 	}()
-	s.onStop(name, func(ctx context.Context) error {
+	s.handlers = append(s.handlers, part{name, func(ctx context.Context) error {
 		cancel()
-		select {
-		case <-done:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	})
+		return wait(ctx, done)
+	}})
 }
 
-// onStop remembers what to end. The last thing that was started ends first.
-func (s *stack) onStop(name string, f func(context.Context) error) {
-	s.closers = append(s.closers, closer{name, f})
+// wait waits until done is closed.
+func wait(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-// stop ends everything that was started.
+// stop ends everything that was started: the handlers all at once, then what they stand on, the last first.
 func (s *stack) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	var errs []error
-	for _, c := range slices.Backward(s.closers) {
-		if err := c.close(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", c.name, err))
-		}
+	errs := make([]error, len(s.handlers))
+	var stopping sync.WaitGroup
+	for i, p := range s.handlers {
+		stopping.Go(func() { errs[i] = p.end(ctx) })
+	}
+	stopping.Wait()
+	for _, p := range slices.Backward(s.foundations) {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		errs = append(errs, p.end(ctx))
+		cancel()
 	}
 	return errors.Join(errs...)
+}
+
+func (p part) end(ctx context.Context) error {
+	if err := p.stop(ctx); err != nil {
+		return fmt.Errorf("stop %s: %w", p.name, err)
+	}
+	return nil
 }
 
 func (s *stack) say(format string, args ...any) {

@@ -53,11 +53,13 @@ func (s *stack) openStores(ctx context.Context) (st stores, err error) {
 	if st.db, err = pgstore.Open(ctx, url.Reveal(), 0); err != nil {
 		return st, err
 	}
-	s.onStop("the database's pool", func(context.Context) error { st.db.Close(); return nil })
 	if st.admin, err = pgxpool.New(ctx, url.Reveal()); err != nil {
 		return st, err
 	}
-	s.onStop("the database's pool", func(context.Context) error { st.admin.Close(); return nil })
+	s.foundations = append(s.foundations, closing("the pools of connections", func() {
+		st.db.Close()
+		st.admin.Close()
+	}))
 
 	if err := os.MkdirAll(cfg.Storage.LocalDir, 0o755); err != nil {
 		return st, fmt.Errorf("TRACK_LOCAL_DIR: %w", err)
@@ -80,6 +82,18 @@ func (s *stack) openStores(ctx context.Context) (st stores, err error) {
 		st.s3, err = s.openS3(ctx)
 	}
 	return st, err
+}
+
+// closing is a part whose end cannot be hurried.
+func closing(name string, f func()) part {
+	return part{name, func(ctx context.Context) error {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			f()
+		}()
+		return wait(ctx, done)
+	}}
 }
 
 // openS3 opens the bucket, and creates it where it is absent.
