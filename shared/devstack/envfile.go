@@ -68,7 +68,11 @@ var functions = map[string]string{
 	"migrate-schema": "MigrateSchemaFunction",
 }
 
-// samEnv is the --env-vars file of sam local: for each function, the variables that it reads.
+// containerDisk is where `sam local invoke` mounts a link called tracks at the top of a function's build.
+const containerDisk = "/var/task/tracks"
+
+// samEnv is the --env-vars file of sam local: for each function, the variables that it reads. All of them, also those
+// that are not set: what stands in template.yaml is for a deployment.
 func (e *environment) samEnv(host string) ([]byte, error) {
 	blocks := make(map[string]map[string]string)
 	for _, program := range config.Programs() {
@@ -79,12 +83,13 @@ func (e *environment) samEnv(host string) ([]byte, error) {
 		blocks[id] = make(map[string]string)
 		for _, name := range program.Variables {
 			value := e.get(name)
-			if name == "DATABASE_URL" || name == "AWS_S3_ENDPOINT" {
+			switch name {
+			case "DATABASE_URL", "AWS_S3_ENDPOINT":
 				value = rehost(value, host)
+			case "TRACK_LOCAL_DIR":
+				value = containerDisk
 			}
-			if value != "" {
-				blocks[id][name] = value
-			}
+			blocks[id][name] = value
 		}
 	}
 	b, err := json.MarshalIndent(blocks, "", "  ")
