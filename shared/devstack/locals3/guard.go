@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 )
 
 // guard is a reverse proxy that hands a request on only when its whole body has arrived.
@@ -40,7 +41,7 @@ func newGuard(upstream, spool string, logTo io.Writer) *guard {
 	return &guard{
 		spool: spool,
 		proxy: &httputil.ReverseProxy{
-			Transport: transport,
+			Transport: refusals{transport},
 			ErrorLog:  log.New(logTo, "s3 guard: ", 0),
 			Rewrite: func(r *httputil.ProxyRequest) {
 				path, query, _ := strings.Cut(r.In.RequestURI, "?")
@@ -62,14 +63,14 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	defer body.close()
+	defer body.Close()
 
 	// A client that goes away from here on must not cut off the request upstream. (Without cancel, as the proxy asks
 	// the connection itself where a context cannot end.)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
-	r = r.WithContext(ctx)
-	r.Body = io.NopCloser(body)
+	r = r.WithContext(context.WithValue(ctx, startOfBody{}, body.start))
+	r.Body = body
 	// Should this process be killed in the middle, the digest tells versitygw that something is missing. A chunked
 	// encoding of AWS's own has a last chunk that does.
 	if r.Method == http.MethodPut && r.Header.Get("Content-Md5") == "" &&
@@ -79,17 +80,68 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.proxy.ServeHTTP(w, r)
 }
 
+// refusals hands on also those answers that versitygw gives before it has read the body, as to a wrong signature.
+// It closes the connection behind them, and what is still being sent to it then makes the kernel drop the answer. So a
+// request that failed is asked once more, with no more of its body than fits on the way, to hear what was said.
+type refusals struct{ *http.Transport }
+
+// startOfBody is the context's key to the first bytes of a request's body.
+type startOfBody struct{}
+
+const (
+	probeSize = 16 << 10 // bytes; versitygw waits for half of it before it looks at a request
+	probeWait = 2 * time.Second
+)
+
+func (t refusals) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.Transport.RoundTrip(r)
+	start, _ := r.Context().Value(startOfBody{}).([]byte)
+	if err == nil || len(start) <= probeSize {
+		return response, err
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	probe := r.Clone(r.Context())
+	probe.Body = io.NopCloser(io.MultiReader(bytes.NewReader(start[:probeSize]), &pending{ended}))
+	response, probeErr := t.Transport.RoundTrip(probe)
+	if probeErr != nil {
+		return nil, err
+	}
+	// Read here: the connection ends with the body that is not sent.
+	defer response.Body.Close()
+	answer, probeErr := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if probeErr != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(answer))
+	return response, nil
+}
+
+// pending is the rest of a body that is never sent: the digest keeps versitygw from taking what came for all of it.
+type pending struct{ ended <-chan struct{} }
+
+func (p *pending) Read([]byte) (int, error) {
+	select {
+	case <-p.ended:
+	case <-time.After(probeWait):
+	}
+	return 0, io.ErrUnexpectedEOF
+}
+
 // spooled is a body that has arrived whole.
 type spooled struct {
 	io.Reader
-	file *os.File // nil: in memory
-	md5  []byte
+	start []byte   // the first bytes, up to a little above memoryLimit
+	file  *os.File // nil: in memory
+	md5   []byte
 }
 
-func (s *spooled) close() {
+// Close gives up the file, which has no name any more, and nothing that is needed.
+func (s *spooled) Close() error {
 	if s.file != nil {
-		_ = s.file.Close() // it has no name any more, and nothing that is needed
+		_ = s.file.Close()
 	}
+	return nil
 }
 
 // receive reads the body of r to its end.
@@ -106,7 +158,7 @@ func (g *guard) receive(r *http.Request) (*spooled, error) {
 		return nil, err
 	}
 	if n <= memoryLimit {
-		return &spooled{start, nil, digest.Sum(nil)}, nil
+		return &spooled{bytes.NewReader(start.Bytes()), start.Bytes(), nil, digest.Sum(nil)}, nil
 	}
 
 	file, err := os.CreateTemp(g.spool, "body-")
@@ -117,13 +169,13 @@ func (g *guard) receive(r *http.Request) (*spooled, error) {
 	if err := os.Remove(file.Name()); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	if _, err := io.Copy(file, io.MultiReader(start, body)); err != nil {
+	if _, err := io.Copy(file, io.MultiReader(bytes.NewReader(start.Bytes()), body)); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &spooled{file, file, digest.Sum(nil)}, nil
+	return &spooled{file, start.Bytes(), file, digest.Sum(nil)}, nil
 }
 
 // refuse answers a request whose body did not arrive, as S3 would, and ends its connection.

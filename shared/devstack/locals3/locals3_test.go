@@ -332,6 +332,24 @@ func TestSignaturesHold(t *testing.T) {
 	}
 }
 
+// versitygw answers a wrong signature before it has read the body, and closes the connection.
+func TestARefusalOfALargeBodyArrives(t *testing.T) {
+	t.Parallel()
+	s := start(t, locals3.Config{})
+	const size = 8 << 20
+	content := random(t, size)
+	for range 4 {
+		target, header := presign(t, s, "refused", size)
+		target = strings.Replace(target, "X-Amz-Signature=", "X-Amz-Signature=0", 1)
+		if got := put(t, s.Endpoint, target, header, size, content); got != http.StatusForbidden {
+			t.Fatalf("got %d, want 403", got)
+		}
+	}
+	if !absent(t, s, "refused") {
+		t.Error("something was stored")
+	}
+}
+
 func TestRanges(t *testing.T) {
 	t.Parallel()
 	s := start(t, locals3.Config{})
