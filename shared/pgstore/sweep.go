@@ -21,7 +21,7 @@ func (s *Store) UnsettledUploads(ctx context.Context, after track.Upload, limit 
 
 // The bytes may still come, by a URL that is good for a moment longer: so they are noted
 // for removal, by the statement that gives them up.
-const expireUploads = `
+var expireUploads = `
 WITH overdue AS MATERIALIZED (
 	SELECT id FROM track_uploads
 	WHERE id = ANY ($1::text[]::uuid[]) AND state = 'pending' AND expires_at <= now()
@@ -34,7 +34,7 @@ WITH overdue AS MATERIALIZED (
 	INSERT INTO track_discards (track_id, backend, storage_key, reason)
 	SELECT track_id, backend, storage_key, 'expired' FROM expired ORDER BY backend, storage_key
 	ON CONFLICT (backend, storage_key) DO NOTHING
-)
+), ` + failNewTracks("expired") + `
 SELECT ` + uploadColumns + ` FROM expired`
 
 // ExpireUploads expires those of the uploads that are pending and overdue, and returns them.

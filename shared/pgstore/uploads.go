@@ -156,7 +156,7 @@ func (s *Store) BeginMultipart(ctx context.Context, id track.ID, multipartID str
 
 // The discard is written by the statement that gives the bytes up. A PUT that is under
 // way may still land: the sweep removes the key after the grace period.
-const abortUpload = `
+var abortUpload = `
 WITH aborted AS (
 	UPDATE track_uploads SET state = 'aborted', finished_at = now()
 	WHERE id = $1 AND user_id = $2 AND state = 'pending' AND ($3 OR multipart_id IS NULL)
@@ -165,8 +165,22 @@ WITH aborted AS (
 	INSERT INTO track_discards (track_id, backend, storage_key, reason)
 	SELECT track_id, backend, storage_key, 'aborted' FROM aborted
 	ON CONFLICT DO NOTHING
-)
+), ` + failNewTracks("aborted") + `
 SELECT ` + uploadColumns + ` FROM aborted`
+
+// failNewTracks is a step of a statement that gives up uploads: a new track whose last
+// open ticket that was would otherwise count as uploading for ever. Another file for the
+// track makes it ready all the same.
+func failNewTracks(givenUp string) string {
+	return `failed_tracks AS (
+	UPDATE tracks t SET status = 'failed', updated_at = now()
+	FROM (SELECT DISTINCT track_id FROM ` + givenUp + `) g
+	WHERE t.id = g.track_id AND t.status::text = 'uploading'
+		AND t.storage_backend = 'local' AND coalesce(t.file_path, '') = ''
+		AND NOT EXISTS (SELECT FROM track_uploads u
+			WHERE u.track_id = t.id AND u.state = 'pending' AND u.id NOT IN (SELECT id FROM ` + givenUp + `))
+)`
+}
 
 // AbortUpload gives up a pending upload, and returns the upload as it then is: in any
 // state but pending. track.ErrNotFound: the user has no such upload.

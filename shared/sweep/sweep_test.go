@@ -69,6 +69,9 @@ func TestWhatNothingCameForExpires(t *testing.T) {
 			if got := r.state(u); got != "expired" {
 				t.Errorf("%s: %s", backend, got)
 			}
+			if got := r.query("SELECT status FROM tracks WHERE id = $1", u.TrackID); got != "failed" {
+				t.Errorf("%s: a new track without a file is %s", backend, got)
+			}
 		}
 		if _, err := r.backend(backend).ListParts(t.Context(), parts.Key, id); err == nil {
 			t.Errorf("%s: the multipart upload is still there", backend)

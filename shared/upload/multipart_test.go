@@ -210,6 +210,9 @@ func TestAbort(t *testing.T) {
 			if got := s.call("GET", path, nil).want(200); got["state"] != "aborted" || got["parts"] != nil {
 				t.Errorf("aborted: %v", got)
 			}
+			if got := s.call("GET", "/v1/tracks/"+o.str("track_id"), nil).want(200); got["status"] != "failed" {
+				t.Errorf("a new track without a file: %v", got)
+			}
 			s.complete(o, nil).refused(409, upload.NotPending)
 			s.call("POST", path+"/parts", answer{"part_numbers": []int{1}})
 			if got := s.sql("SELECT reason || ' ' || storage_key FROM track_discards WHERE track_id = $1", o.str("track_id")); got != "aborted uploads/"+o.str("track_id")+"/"+o.str("upload_id")+".wav" {
