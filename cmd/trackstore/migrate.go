@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	"trackstore/shared/audio"
+	"trackstore/shared/awsdefault"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/migrate"
@@ -59,7 +60,7 @@ func openMigration(ctx context.Context, c *console) (*migration, error) {
 	if err != nil {
 		return nil, withHint(err, envHint)
 	}
-	url, err := secrets.DatabaseURL(ctx, cfg.Database)
+	url, err := secrets.DatabaseURL(ctx, cfg.Database, awsdefault.Load)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func openMigration(ctx context.Context, c *console) (*migration, error) {
 	if m.ledger, err = pgstore.Open(ctx, url.Reveal(), 8); err != nil {
 		return nil, err
 	}
-	if m.bucket, err = s3store.Open(ctx, cfg.Storage.S3); err != nil {
+	if m.bucket, err = s3store.Open(ctx, cfg.Storage.S3, awsdefault.Load); err != nil {
 		return nil, err
 	}
 	m.disk, err = diskstore.New(diskstore.Config{Root: cfg.Storage.LocalDir, Logger: m.log})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"trackstore/shared/awsdefault"
 	"trackstore/shared/config"
 	"trackstore/shared/schema"
 	"trackstore/shared/secrets"
@@ -79,7 +80,7 @@ func databaseURL(ctx context.Context, c *console) (string, error) {
 	if err != nil {
 		return "", withHint(err, envHint)
 	}
-	url, err := secrets.DatabaseURL(ctx, cfg.Database)
+	url, err := secrets.DatabaseURL(ctx, cfg.Database, awsdefault.Load)
 	return url.Reveal(), err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"trackstore/shared/awsdefault"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
@@ -69,7 +70,7 @@ func openSweeper(ctx context.Context, c *console) (*sweep.Sweeper, error) {
 	}
 	cfg.LogLevel = max(cfg.LogLevel, slog.LevelWarn) // what is done is on standard output already
 	logger := cfg.Logger(c.stderr)
-	url, err := secrets.DatabaseURL(ctx, cfg.Database)
+	url, err := secrets.DatabaseURL(ctx, cfg.Database, awsdefault.Load)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func openSweeper(ctx context.Context, c *console) (*sweep.Sweeper, error) {
 	backends := map[string]sweep.Backend{disk.Name(): disk}
 	readers := map[string]ingest.Backend{disk.Name(): disk}
 	if cfg.Storage.S3.Enabled {
-		bucket, err := s3store.Open(ctx, cfg.Storage.S3)
+		bucket, err := s3store.Open(ctx, cfg.Storage.S3, awsdefault.Load)
 		if err != nil {
 			return nil, err
 		}

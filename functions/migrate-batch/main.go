@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"trackstore/shared/audio"
+	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/metrics"
@@ -42,7 +43,7 @@ func open(ctx context.Context) (*migrate.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	url, err := secrets.DatabaseURL(ctx, cfg.Database)
+	url, err := secrets.DatabaseURL(ctx, cfg.Database, awsaccess.OfFunction(os.Getenv))
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func open(ctx context.Context) (*migrate.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	bucket, err := s3store.Open(ctx, cfg.Storage.S3)
+	bucket, err := s3store.Open(ctx, cfg.Storage.S3, awsaccess.OfFunction(os.Getenv))
 	if err != nil {
 		return nil, err
 	}

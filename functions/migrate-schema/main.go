@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-lambda-go/cfn"
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
 	"trackstore/shared/schema"
 	"trackstore/shared/secrets"
@@ -46,7 +47,7 @@ func up(ctx context.Context) (schema.Change, error) {
 	if err != nil {
 		return schema.Change{}, err
 	}
-	database, err := secrets.DatabaseURL(ctx, cfg.Database)
+	database, err := secrets.DatabaseURL(ctx, cfg.Database, awsaccess.OfFunction(os.Getenv))
 	if err != nil {
 		return schema.Change{}, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
@@ -21,12 +22,12 @@ func main() {
 	ctx := context.Background()
 	cfg := must(config.Load[config.ObjectCreated](os.Getenv))
 	logger := cfg.Logger(os.Stderr)
-	database := must(secrets.DatabaseURL(ctx, cfg.Database))
+	database := must(secrets.DatabaseURL(ctx, cfg.Database, awsaccess.OfFunction(os.Getenv)))
 	store := must(pgstore.Open(ctx, database.Reveal(), 2)) // an instance has one batch at a time
 	disk := must(diskstore.New(diskstore.Config{Root: cfg.Storage.LocalDir, Logger: logger}))
 	backends := map[string]ingest.Backend{disk.Name(): disk}
 	if cfg.Storage.S3.Enabled {
-		bucket := must(s3store.Open(ctx, cfg.Storage.S3))
+		bucket := must(s3store.Open(ctx, cfg.Storage.S3, awsaccess.OfFunction(os.Getenv)))
 		backends[bucket.Name()] = bucket
 	}
 	ingester := ingest.New(ingest.Config{

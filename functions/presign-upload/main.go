@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"trackstore/shared/auth"
+	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
@@ -24,7 +25,7 @@ func main() {
 	ctx := context.Background()
 	cfg := must(config.Load[config.PresignUpload](os.Getenv))
 	logger, emit := cfg.Logger(os.Stderr), metrics.New(os.Stdout, os.Getenv("AWS_LAMBDA_FUNCTION_NAME"))
-	database := must(secrets.DatabaseURL(ctx, cfg.Database))
+	database := must(secrets.DatabaseURL(ctx, cfg.Database, awsaccess.OfFunction(os.Getenv)))
 	store := must(pgstore.Open(ctx, database.Reveal(), 2)) // an instance has one request at a time
 	disk := must(diskstore.New(diskstore.Config{
 		Root: cfg.Storage.LocalDir, URL: cfg.DiskServer.URL, Secret: []byte(cfg.DiskServer.Secret.Reveal()), Logger: logger,
@@ -32,7 +33,7 @@ func main() {
 	backends := map[string]upload.Backend{disk.Name(): disk}
 	readers := map[string]ingest.Backend{disk.Name(): disk}
 	if cfg.Storage.S3.Enabled {
-		bucket := must(s3store.Open(ctx, cfg.Storage.S3))
+		bucket := must(s3store.Open(ctx, cfg.Storage.S3, awsaccess.OfFunction(os.Getenv)))
 		backends[bucket.Name()], readers[bucket.Name()] = bucket, bucket
 	}
 	lambda.Start(lambdahttp.Handler(upload.New(upload.Config{

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
@@ -22,13 +23,13 @@ func main() {
 	ctx := context.Background()
 	cfg := must(config.Load[config.SweepUploads](os.Getenv))
 	logger, emit := cfg.Logger(os.Stderr), metrics.New(os.Stdout, os.Getenv("AWS_LAMBDA_FUNCTION_NAME"))
-	database := must(secrets.DatabaseURL(ctx, cfg.Database))
+	database := must(secrets.DatabaseURL(ctx, cfg.Database, awsaccess.OfFunction(os.Getenv)))
 	store := must(pgstore.Open(ctx, database.Reveal(), 2))
 	disk := must(diskstore.New(diskstore.Config{Root: cfg.Storage.LocalDir, Logger: logger}))
 	backends := map[string]sweep.Backend{disk.Name(): disk}
 	readers := map[string]ingest.Backend{disk.Name(): disk}
 	if cfg.Storage.S3.Enabled {
-		bucket := must(s3store.Open(ctx, cfg.Storage.S3))
+		bucket := must(s3store.Open(ctx, cfg.Storage.S3, awsaccess.OfFunction(os.Getenv)))
 		backends[bucket.Name()], readers[bucket.Name()] = bucket, bucket
 	}
 	lambda.Start(sweep.New(sweep.Config{

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"trackstore/shared/awsdefault"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
 	"trackstore/shared/pgstore"
@@ -39,7 +40,7 @@ func (s *stack) openStores(ctx context.Context) (st stores, err error) {
 		return st, err
 	}
 	cfg := s.settings.api
-	url, err := secrets.DatabaseURL(ctx, cfg.Database)
+	url, err := secrets.DatabaseURL(ctx, cfg.Database, awsdefault.Load)
 	if err != nil {
 		return st, err
 	}
@@ -117,7 +118,7 @@ func (s *stack) openS3(ctx context.Context) (*s3store.Store, error) {
 		return nil, err
 	}
 	if s.s3 == nil {
-		return s3store.Open(ctx, cfg)
+		return s3store.Open(ctx, cfg, awsdefault.Load)
 	}
 	return s3store.New(s3store.Config{
 		Bucket:         cfg.Bucket,

@@ -19,6 +19,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"trackstore/shared/awsdefault"
 	settings "trackstore/shared/config"
 	"trackstore/shared/s3store"
 	"trackstore/shared/track"
@@ -253,7 +254,7 @@ func TestOpenTakesCredentialsAndCertificatesFromTheEnvironment(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 	store, err := s3store.Open(t.Context(), settings.S3{
 		Enabled: true, Bucket: "tracks", Region: "eu-central-1", Endpoint: endpoint, ForcePathStyle: true,
-	})
+	}, awsdefault.Load)
 	if err != nil {
 		t.Fatal(err)
 	}

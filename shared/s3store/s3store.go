@@ -18,9 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
 	"trackstore/shared/track"
 )
@@ -46,13 +46,13 @@ type Store struct {
 }
 
 // Open returns the store that cfg describes, with the credentials and the certificates
-// that the AWS tools would find here: in the environment, in the shared files, or in the
-// role of the machine or function. It sends nothing yet.
-func Open(ctx context.Context, cfg config.S3) (*Store, error) {
-	loaded, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(cfg.Region), awsconfig.WithHTTPClient(httpClient()))
+// that access loads. It sends nothing yet.
+func Open(ctx context.Context, cfg config.S3, access awsaccess.Loader) (*Store, error) {
+	loaded, err := access(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("load the AWS configuration: %w", err)
+		return nil, err
 	}
+	client, _ := loaded.HTTPClient.(*awshttp.BuildableClient)
 	return New(Config{
 		Bucket:         cfg.Bucket,
 		Region:         cfg.Region,
@@ -60,7 +60,7 @@ func Open(ctx context.Context, cfg config.S3) (*Store, error) {
 		PublicEndpoint: cfg.PublicEndpoint,
 		ForcePathStyle: cfg.ForcePathStyle,
 		Credentials:    loaded.Credentials,
-		HTTPClient:     loaded.HTTPClient,
+		HTTPClient:     httpClient(client),
 	})
 }
 
@@ -73,7 +73,7 @@ func New(cfg Config) (*Store, error) {
 		cfg.PublicEndpoint = cfg.Endpoint
 	}
 	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = httpClient()
+		cfg.HTTPClient = httpClient(nil)
 	}
 	if cfg.MaxAttempts == 0 {
 		cfg.MaxAttempts = 3
@@ -113,10 +113,14 @@ func (s *Store) Bucket() string { return s.bucket }
 
 // httpClient keeps as many connections as a migration has workers: with the SDK's 10, most
 // requests of 128 workers begin with a new connection. It is the SDK's own kind of client,
-// because only that one takes the certificates of AWS_CA_BUNDLE.
-func httpClient() *awshttp.BuildableClient {
+// because only that one takes the certificates of AWS_CA_BUNDLE: base, if it is not nil,
+// has them.
+func httpClient(base *awshttp.BuildableClient) *awshttp.BuildableClient {
 	const connections = 256
-	return awshttp.NewBuildableClient().
+	if base == nil {
+		base = awshttp.NewBuildableClient()
+	}
+	return base.
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 5 * time.Second }).
 		WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConns = connections

@@ -7,20 +7,20 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
 )
 
 // DatabaseURL returns the URL of the database. Only where db names a secret is AWS asked,
-// in the region of the secret's ARN; options are for tests. No error holds any part of the
+// in the region of the secret's ARN, as access says. No error holds any part of the
 // secret's value.
-func DatabaseURL(ctx context.Context, db config.Database, options ...func(*awsconfig.LoadOptions) error) (config.Secret, error) {
+func DatabaseURL(ctx context.Context, db config.Database, access awsaccess.Loader) (config.Secret, error) {
 	if db.SecretARN == "" {
 		return db.URL, nil
 	}
-	value, err := read(ctx, db.SecretARN, options)
+	value, err := read(ctx, db.SecretARN, access)
 	if err != nil {
 		return config.Secret{}, fmt.Errorf("read DATABASE_SECRET_ARN: %w", err)
 	}
@@ -31,12 +31,12 @@ func DatabaseURL(ctx context.Context, db config.Database, options ...func(*awsco
 	return config.NewSecret(url), nil
 }
 
-func read(ctx context.Context, arn string, options []func(*awsconfig.LoadOptions) error) (string, error) {
-	region := strings.Split(arn, ":")[3] // of arn:aws:secretsmanager:region:account:secret:name; see rule 2
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, append([]func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(region)}, options...)...)
+func read(ctx context.Context, arn string, access awsaccess.Loader) (string, error) {
+	cfg, err := access(ctx)
 	if err != nil {
 		return "", err
 	}
+	cfg.Region = strings.Split(arn, ":")[3] // of arn:aws:secretsmanager:region:account:secret:name; see rule 2
 	out, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(arn)})
 	if err != nil {
 		return "", err

@@ -1,6 +1,7 @@
 package secrets_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -8,10 +9,10 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/jackc/pgx/v5"
 
+	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
 	"trackstore/shared/secrets"
 )
@@ -20,7 +21,7 @@ const arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-AbCdEf"
 
 // manager speaks the part of Secrets Manager's protocol that is used: it answers every
 // request for arn with one field.
-func manager(t *testing.T, field string, value any) func(*awsconfig.LoadOptions) error {
+func manager(t *testing.T, field string, value any) awsaccess.Loader {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var asked struct{ SecretId string } //nolint:revive // the protocol's name
@@ -39,11 +40,12 @@ func manager(t *testing.T, field string, value any) func(*awsconfig.LoadOptions)
 		}
 	}))
 	t.Cleanup(server.Close)
-	return func(o *awsconfig.LoadOptions) error {
-		o.Credentials = credentials.NewStaticCredentialsProvider("id", "key", "")
-		o.BaseEndpoint = server.URL
-		o.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
-		return nil
+	return func(context.Context) (aws.Config, error) {
+		return aws.Config{
+			Credentials:  credentials.NewStaticCredentialsProvider("id", "key", ""),
+			BaseEndpoint: &server.URL,
+			Retryer:      func() aws.Retryer { return aws.NopRetryer{} },
+		}, nil
 	}
 }
 
@@ -151,9 +153,9 @@ func TestUnknownSecret(t *testing.T) {
 func TestNothingIsAsked(t *testing.T) {
 	t.Parallel()
 	url := config.NewSecret("postgres://u:p@h/d")
-	got, err := secrets.DatabaseURL(t.Context(), config.Database{URL: url}, func(*awsconfig.LoadOptions) error {
+	got, err := secrets.DatabaseURL(t.Context(), config.Database{URL: url}, func(context.Context) (aws.Config, error) {
 		t.Error("AWS is asked")
-		return nil
+		return aws.Config{}, nil
 	})
 	if err != nil || got != url {
 		t.Errorf("%q, %v", got.Reveal(), err)
