@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/jackc/pgx/v5"
 
 	"trackstore/shared/audiotest"
 	"trackstore/shared/devstack/asl"
@@ -30,37 +29,25 @@ import (
 func TestStateMachineMovesEveryTrack(t *testing.T) {
 	t.Parallel()
 	const tracks, limit, workers = 60, 8, 3
-	database, bucket, root := testenv.Postgres(t), testenv.S3(t), t.TempDir()
-	conn, err := pgx.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close(context.WithoutCancel(t.Context())) })
+	w := newWorld(t, testenv.Postgres(t))
 	content := map[track.ID][]byte{}
 	for i := range tracks {
 		id, name := track.NewID(), fmt.Sprintf("take %d.flac", i)
 		content[id] = audiotest.FLAC(1, int64(i))
-		if err := os.WriteFile(filepath.Join(root, name), content[id], 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(w.disk, name), content[id], 0o644); err != nil {
 			t.Fatal(err)
 		}
-		insertLocal(t, conn, id, name)
+		w.exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', $2)`, id, name)
 	}
-	insertLocal(t, conn, track.NewID(), "lost.flac")
+	w.exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', 'lost.flac')`, track.NewID())
 
 	p := &programs{dir: t.TempDir()}
-	env := func(database, endpoint string) []string {
-		return []string{
-			"APP_ENV=test", "DATABASE_URL=" + database, "TRACK_LOCAL_DIR=" + root, "MIGRATE_LEASE=2s",
-			"AWS_S3_ENABLED=true", "AWS_S3_BUCKET=" + bucket.Name, "AWS_REGION=" + bucket.Region, "AWS_S3_ENDPOINT=" + endpoint,
-			"AWS_S3_FORCE_PATH_STYLE=true", "AWS_ACCESS_KEY_ID=" + bucket.AccessKey, "AWS_SECRET_ACCESS_KEY=" + bucket.SecretKey,
-		}
-	}
 	instances := make(chan *service, workers)
 	for range workers {
-		instances <- p.serve(t, "migrate-batch", env(database, bucket.Endpoint)...)
+		instances <- p.serve(t, "migrate-batch", append(w.env(), "MIGRATE_LEASE=2s")...)
 	}
-	failing := p.serve(t, "migrate-batch", env("postgres://nobody@127.0.0.1:1/nothing", bucket.Endpoint)...)
-	slow := p.serve(t, "migrate-batch", env(database, silentServer(t))...)
+	failing := p.serve(t, "migrate-batch", append(w.env(), "DATABASE_URL=postgres://nobody@127.0.0.1:1/nothing")...)
+	slow := p.serve(t, "migrate-batch", append(w.env(), "MIGRATE_LEASE=2s", "AWS_S3_ENDPOINT="+silentServer(t))...)
 
 	var calls, failures atomic.Int64
 	machine := statemachines.Local{
@@ -79,9 +66,8 @@ func TestStateMachineMovesEveryTrack(t *testing.T) {
 			}
 			if got.failed {
 				failures.Add(1)
-				return nil, fmt.Errorf("migrate-batch: %s", got.body)
 			}
-			return json.RawMessage(got.body), nil
+			return result(got)
 		},
 		// Every wait is shortened: the one for leases to what these leases take.
 		Sleep: func(ctx context.Context, d time.Duration) error {
@@ -109,10 +95,10 @@ func TestStateMachineMovesEveryTrack(t *testing.T) {
 	}
 	for id, want := range content {
 		var backend, key string
-		if err := conn.QueryRow(t.Context(), `SELECT storage_backend, storage_key FROM tracks WHERE id = $1`, id).Scan(&backend, &key); err != nil {
+		if err := w.db.QueryRow(t.Context(), `SELECT storage_backend, storage_key FROM tracks WHERE id = $1`, id).Scan(&backend, &key); err != nil {
 			t.Fatal(err)
 		}
-		got, err := bucket.Client().GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket.Name, Key: &key})
+		got, err := w.bucket.Client().GetObject(t.Context(), &s3.GetObjectInput{Bucket: &w.bucket.Name, Key: &key})
 		if err != nil || backend != track.S3 {
 			t.Fatalf("%s is on %s: %v", id, backend, err)
 		}
@@ -122,41 +108,43 @@ func TestStateMachineMovesEveryTrack(t *testing.T) {
 		}
 	}
 	var leased int
-	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM track_migrations WHERE state = 'leased'`).Scan(&leased); err != nil || leased != 0 {
+	if err := w.db.QueryRow(t.Context(), `SELECT count(*) FROM track_migrations WHERE state = 'leased'`).Scan(&leased); err != nil || leased != 0 {
 		t.Errorf("%d leases are left, %v", leased, err)
 	}
 }
 
-// A request that migrate-batch refuses ends the execution, and says why.
-func TestStateMachineFailsOnARefusedRequest(t *testing.T) {
-	t.Parallel()
-	bucket := testenv.S3(t)
-	p := &programs{dir: t.TempDir()}
-	function := p.serve(t, "migrate-batch",
-		"APP_ENV=test", "DATABASE_URL="+testenv.Postgres(t), "TRACK_LOCAL_DIR="+t.TempDir(), "AWS_S3_ENABLED=true", "AWS_S3_BUCKET="+bucket.Name,
-		"AWS_REGION="+bucket.Region, "AWS_S3_ENDPOINT="+bucket.Endpoint, "AWS_ACCESS_KEY_ID="+bucket.AccessKey, "AWS_SECRET_ACCESS_KEY="+bucket.SecretKey)
-	machine := statemachines.Local{
-		Workers: 1,
-		Batch: func(_ context.Context, request json.RawMessage) (json.RawMessage, error) {
-			got := function.invoke(request, 30*time.Second)
-			if got.failed {
-				return nil, fmt.Errorf("migrate-batch: %s", got.body)
-			}
-			return json.RawMessage(got.body), nil
-		},
-		Sleep: func(context.Context, time.Duration) error { return nil },
+// result is an answer as Step Functions takes it: a failed one bears the name of the function's error.
+func result(got answer) (json.RawMessage, error) {
+	if !got.failed {
+		return json.RawMessage(got.body), nil
 	}
-	_, err := machine.MigrateStorage(t.Context(), json.RawMessage(`{"directon":"to_s3"}`))
-	var failure *asl.Error
-	if !errors.As(err, &failure) || failure.Name != "BatchesKeepFailing" || !strings.Contains(failure.Cause, "directon") {
-		t.Errorf("ended with %v", err)
+	var e struct{ ErrorType, ErrorMessage string }
+	if err := json.Unmarshal([]byte(got.body), &e); err != nil {
+		return nil, &asl.Error{Name: "Lambda.Unknown", Cause: got.body}
 	}
+	return nil, &asl.Error{Name: e.ErrorType, Cause: e.ErrorMessage}
 }
 
-func insertLocal(t *testing.T, conn *pgx.Conn, id track.ID, path string) {
-	t.Helper()
-	if _, err := conn.Exec(t.Context(), `INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', $2)`, id, path); err != nil {
-		t.Fatal(err)
+// A request that migrate-batch refuses is not tried again, and the execution says why it failed.
+func TestStateMachineFailsOnARefusedRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testenv.Postgres(t))
+	function := (&programs{dir: t.TempDir()}).serve(t, "migrate-batch", w.env()...)
+	for _, request := range []string{`{"directon":"to_s3"}`, `{"direction":"up"}`, `{"limit":0}`, `{"limit":"all"}`} {
+		calls := 0
+		machine := statemachines.Local{
+			Workers: 1,
+			Batch: func(_ context.Context, request json.RawMessage) (json.RawMessage, error) {
+				calls++
+				return result(function.invoke(request, 30*time.Second))
+			},
+			Sleep: func(context.Context, time.Duration) error { return nil },
+		}
+		_, err := machine.MigrateStorage(t.Context(), json.RawMessage(request))
+		var failure *asl.Error
+		if !errors.As(err, &failure) || !strings.Contains(failure.Cause, "InputError") || calls != 1 {
+			t.Errorf("%s: %d calls, %v", request, calls, err)
+		}
 	}
 }
 

@@ -23,21 +23,28 @@ type Input struct {
 	TrackIDs   []track.ID      `json:"track_ids"`   // only these; left out: all
 }
 
-// UnmarshalJSON refuses fields that it does not know, and values out of range.
+// InputError says what is wrong with the input of a batch: trying again is of no use. The
+// state machine knows it by its name.
+type InputError struct{ problem string }
+
+// Error says what is wrong.
+func (e *InputError) Error() string { return "input of migrate-batch: " + e.problem }
+
+// UnmarshalJSON refuses fields that it does not know, and values out of range, with an *InputError.
 func (in *Input) UnmarshalJSON(b []byte) error {
 	type plain Input
 	decoder := json.NewDecoder(bytes.NewReader(b))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode((*plain)(in)); err != nil {
-		return fmt.Errorf("input of migrate-batch: %w", err)
+		return &InputError{err.Error()}
 	}
 	switch {
 	case in.Direction != "" && in.Direction != track.ToS3 && in.Direction != track.ToLocal:
-		return fmt.Errorf("input of migrate-batch: direction %q is neither to_s3 nor to_local", in.Direction)
+		return &InputError{fmt.Sprintf("direction %q is neither to_s3 nor to_local", in.Direction)}
 	case in.Limit != nil && *in.Limit < 1:
-		return fmt.Errorf("input of migrate-batch: limit is %d, and must be at least 1", *in.Limit)
+		return &InputError{fmt.Sprintf("limit is %d, and must be at least 1", *in.Limit)}
 	case in.MaxSeconds != nil && *in.MaxSeconds < 1:
-		return fmt.Errorf("input of migrate-batch: max_seconds is %g, and must be at least 1", *in.MaxSeconds)
+		return &InputError{fmt.Sprintf("max_seconds is %g, and must be at least 1", *in.MaxSeconds)}
 	}
 	return nil
 }
