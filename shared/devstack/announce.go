@@ -24,7 +24,7 @@ func (s *stack) announce() error {
 		s.env.fixed["AWS_ENDPOINT_URL_S3"] = endpoint
 	}
 	// What was chosen is kept first: the next start must know it again when it meets it in a shell.
-	if err := s.state.keepChosen(s.env.chosen); err != nil {
+	if err := s.state.keepChosen(s.env.known()); err != nil {
 		return err
 	}
 	host := ""

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -46,6 +47,14 @@ func (e *environment) choose(name, value string) {
 // keep chooses what the last run chose, or if it did not, a new value.
 func (e *environment) keep(name string, fresh func() string) {
 	e.choose(name, cmp.Or(e.last[name], fresh()))
+}
+
+// known is what was ever chosen. A run without S3, say, does not make the next one forget where that was.
+func (e *environment) known() map[string]string {
+	all := make(map[string]string)
+	maps.Copy(all, e.last)
+	maps.Copy(all, e.chosen)
+	return all
 }
 
 // get is the environment's os.Getenv.

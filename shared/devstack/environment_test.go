@@ -76,12 +76,15 @@ func TestAShellThatSourcedTheEnvFileIsNoChoiceOfTheUsers(t *testing.T) {
 	}
 
 	shell["TRACK_STORAGE_BACKEND"] = "local"
-	third, p := planned(t, shell, first.chosen)
+	third, p := planned(t, shell, first.known())
 	if want := (plan{postgres: true}); p != want {
 		t.Errorf("on local disk the stack starts %+v, want %+v", p, want)
 	}
 	if v := third.get("AWS_S3_ENDPOINT"); v != "" {
 		t.Errorf("AWS_S3_ENDPOINT is still %q where there is no S3", v)
+	}
+	if v := third.known()["AWS_S3_ENDPOINT"]; v != first.get("AWS_S3_ENDPOINT") {
+		t.Errorf("a run without S3 forgot where that was: %q", v)
 	}
 	shell["JWT_SECRET"] = "the user's own, all of it 32 bytes long"
 	fourth, _ := planned(t, shell, first.chosen)

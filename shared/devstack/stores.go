@@ -46,6 +46,9 @@ func (s *stack) openStores(ctx context.Context) (st stores, err error) {
 	}
 	change, err := schema.Up(ctx, url.Reveal())
 	if err != nil {
+		if !s.plan.postgres {
+			err = fmt.Errorf("%w\n(DATABASE_URL is set, so the stack has no Postgres of its own; unset it to get one)", err)
+		}
 		return st, err
 	}
 	if change.From != change.To {
@@ -115,6 +118,9 @@ func (s *stack) openS3(ctx context.Context) (*s3store.Store, error) {
 		}
 	})
 	if err := ensureBucket(ctx, client, cfg, s.storageOrigins(), s.s3 != nil); err != nil {
+		if s.s3 == nil {
+			err = fmt.Errorf("%w\n(AWS_S3_ENDPOINT is set, so the stack has no S3 server of its own; unset it to get one)", err)
+		}
 		return nil, err
 	}
 	if s.s3 == nil {
