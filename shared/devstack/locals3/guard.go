@@ -63,7 +63,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	defer body.Close()
+	defer body.Close() //nolint:errcheck // it was only read
 
 	// A client that goes away from here on must not cut off the request upstream. (Without cancel, as the proxy asks
 	// the connection itself where a context cannot end.)
