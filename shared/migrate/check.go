@@ -65,7 +65,7 @@ func Verify(
 		return Verification{}, err
 	}
 	v := &verifier{records: records, files: files, bucket: bucket, buffers: newBuffers(), found: found}
-	err := each(ctx, records.Recorded(ctx), func(l track.Lease) bool { return rand.Float64() < sample }, v.verify)
+	err := each(ctx, records.Recorded(ctx), func(track.Lease) bool { return rand.Float64() < sample }, v.verify)
 	return v.result, err
 }
 

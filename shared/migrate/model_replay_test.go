@@ -100,7 +100,7 @@ func (p *replay) spec(toLocal bool) track.ClaimSpec {
 // not to be. (Rollbacks and purges may be used up in the model; the database knows no such
 // thing. What a purge compares itself, the bytes, is not asked here.)
 func (p *replay) idle(w world) {
-	if !w.claimable() && !(w.toLocal && w.rollbacks == 0) {
+	if !w.claimable() && (!w.toLocal || w.rollbacks != 0) {
 		claims, err := p.ledger.Claim(p.Context(), p.spec(w.toLocal))
 		if err != nil || len(claims.Leases) > 0 {
 			p.Errorf("a claim got %v, %v", claims.Leases, err)
