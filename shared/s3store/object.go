@@ -21,6 +21,11 @@ import (
 // is the current version. Without permission to list the bucket, S3 answers "forbidden" of
 // an object that is not there.
 func (s *Store) Head(ctx context.Context, key, versionID string) (track.Object, error) {
+	if versionID == "" {
+		if object, ok := s.direct.head(ctx, key); ok {
+			return object, nil
+		}
+	}
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
 		Bucket:       &s.bucket,
 		Key:          &key,
@@ -108,6 +113,11 @@ func (s *Store) Create(
 	ctx context.Context, key, contentType string, sum uint64, body io.ReaderAt, size int64,
 ) (track.Object, error) {
 	checksum := track.NewCRC64NVME(sum)
+	created := track.Object{Key: key, Size: size, ContentType: contentType, Checksums: []track.Checksum{checksum}}
+	if versionID, ok, err := s.direct.create(ctx, key, contentType, checksum, body, size); ok {
+		created.VersionID = versionID
+		return created, err
+	}
 	out, err := s.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket:            &s.bucket,
 		Key:               &key,
@@ -120,13 +130,8 @@ func (s *Store) Create(
 	if err != nil {
 		return track.Object{}, failure(ctx, "create", key, err)
 	}
-	return track.Object{
-		Key:         key,
-		VersionID:   aws.ToString(out.VersionId),
-		Size:        size,
-		ContentType: contentType,
-		Checksums:   []track.Checksum{checksum},
-	}, nil
+	created.VersionID = aws.ToString(out.VersionId)
+	return created, nil
 }
 
 // unsignedPayload is for bodies that come with a checksum: signing them, too, would read

@@ -43,6 +43,7 @@ type Store struct {
 	client *s3.Client
 	public *url.URL // of the bucket, as clients reach it
 	signer *signer
+	direct *direct
 }
 
 // Open returns the store that cfg describes, with the credentials and the certificates
@@ -78,7 +79,11 @@ func New(cfg Config) (*Store, error) {
 	if cfg.MaxAttempts == 0 {
 		cfg.MaxAttempts = 3
 	}
-	public, err := bucketURL(cfg)
+	public, err := bucketURL(cfg, cfg.PublicEndpoint)
+	if err != nil {
+		return nil, fmt.Errorf("s3store: %w", err)
+	}
+	internal, err := bucketURL(cfg, cfg.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("s3store: %w", err)
 	}
@@ -97,11 +102,13 @@ func New(cfg Config) (*Store, error) {
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
 	})
+	signer := &signer{region: cfg.Region, credentials: credentials}
 	return &Store{
 		bucket: cfg.Bucket,
 		client: client,
 		public: public,
-		signer: &signer{region: cfg.Region, credentials: credentials},
+		signer: signer,
+		direct: &direct{client: cfg.HTTPClient, bucket: internal, signer: signer},
 	}, nil
 }
 
@@ -131,18 +138,18 @@ func httpClient(base *awshttp.BuildableClient) *awshttp.BuildableClient {
 
 // bucketURL asks the SDK's rules for the bucket's URL: its host differs by partition, and
 // a name with a dot stays in the path.
-func bucketURL(cfg Config) (*url.URL, error) {
+func bucketURL(cfg Config, endpoint *url.URL) (*url.URL, error) {
 	params := s3.EndpointParameters{
 		Bucket:         &cfg.Bucket,
 		Region:         &cfg.Region,
-		Endpoint:       baseEndpoint(cfg.PublicEndpoint),
+		Endpoint:       baseEndpoint(endpoint),
 		ForcePathStyle: &cfg.ForcePathStyle,
 	}.WithDefaults()
-	endpoint, err := s3.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), params)
+	resolved, err := s3.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), params)
 	if err != nil {
 		return nil, fmt.Errorf("URL of bucket %q: %w", cfg.Bucket, err)
 	}
-	u := endpoint.URI
+	u := resolved.URI
 	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), ""
 	// Clients leave the usual port out of the Host header, which is signed.
 	u.Host = strings.TrimSuffix(u.Host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
