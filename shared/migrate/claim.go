@@ -18,7 +18,7 @@ func (r *run) claimAll(stop context.Context, leases chan<- track.Lease) error {
 	var waitingSince time.Time
 	claimed, inThisPass := 0, 0
 	for {
-		limit := min(claimBatch, r.slots.size())
+		limit := min(claimBatch, 2*r.slots.size()) // what is claimed here, other processes do not get
 		if r.job.Limit > 0 {
 			limit = min(limit, r.job.Limit-claimed)
 		}

@@ -9,8 +9,8 @@ import (
 
 // One statement settles up to settleBatch outcomes, and none waits longer than settleDelay.
 const (
-	settleBatch = 64
-	settleDelay = 25 * time.Millisecond
+	settleBatch = 128
+	settleDelay = 100 * time.Millisecond
 )
 
 // settleAll writes outcomes to the database until their channel is closed. Until then a
@@ -18,18 +18,7 @@ const (
 // next finds the copies there.
 func (r *run) settleAll(ctx context.Context, fail context.CancelCauseFunc) {
 	for first := range r.outcomes {
-		batch := append(make([]track.Outcome, 0, settleBatch), first)
-		due := time.After(settleDelay)
-		for open := true; open && len(batch) < settleBatch; {
-			select {
-			case o, ok := <-r.outcomes:
-				if open = ok; ok {
-					batch = append(batch, o)
-				}
-			case <-due:
-				open = false
-			}
-		}
+		batch := r.gather(first)
 		if ctx.Err() != nil && context.Cause(ctx) != ErrInterrupted {
 			continue // the run has failed; the leases are given back
 		}
@@ -37,6 +26,24 @@ func (r *run) settleAll(ctx context.Context, fail context.CancelCauseFunc) {
 			fail(err)
 		}
 	}
+}
+
+// gather waits for more outcomes, as long as there are tracks that they may come from.
+func (r *run) gather(first track.Outcome) []track.Outcome {
+	batch := append(make([]track.Outcome, 0, settleBatch), first)
+	due := time.After(settleDelay)
+	for len(batch) < settleBatch && len(batch) < r.held.size() {
+		select {
+		case o, ok := <-r.outcomes:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, o)
+		case <-due:
+			return batch
+		}
+	}
+	return batch
 }
 
 // settle flips and records a batch. After an interruption it gets a last short try.

@@ -38,16 +38,8 @@ func (s *Store) Turn(ctx context.Context, d track.Direction, force bool) (held t
 // It takes no lock on tracks. Two claims that meet choose the same candidates; the row of
 // track_migrations decides, and the one that comes second gets those that are left.
 func (s *Store) Claim(ctx context.Context, spec track.ClaimSpec) (track.Claims, error) {
-	sql := claimToS3
-	if spec.Direction == track.ToLocal {
-		sql = claimToLocal
-	}
-	// The limit is part of the text, for the planner takes a parameter to be a tenth of the table.
-	sql = fmt.Sprintf(sql, spec.Limit)
-	args := []any{s.freshPlan(), spec.After, spec.Token, spec.For, len(spec.TrackIDs) > 0, texts(spec.TrackIDs)}
-	if spec.Direction == track.ToLocal {
-		args = append(args, spec.Uploaded)
-	}
+	sql, args := claimStatement(spec)
+	args = append([]any{s.freshPlan()}, args...)
 	var claims track.Claims
 	err := retry(ctx, func() error {
 		claims = track.Claims{}
@@ -75,13 +67,26 @@ func (s *Store) Claim(ctx context.Context, spec track.ClaimSpec) (track.Claims, 
 	return claims, s.failure("claim tracks", err)
 }
 
+// claimStatement returns the statement. The limit is part of its text, for the planner takes
+// a parameter to be a tenth of the table.
+func claimStatement(spec track.ClaimSpec) (sql string, args []any) {
+	args = []any{spec.After, spec.Token, spec.For, len(spec.TrackIDs) > 0, texts(spec.TrackIDs)}
+	if spec.Direction == track.ToLocal {
+		return fmt.Sprintf(claimToLocal, spec.Limit), append(args, spec.Uploaded)
+	}
+	return fmt.Sprintf(claimToS3, spec.Limit), args
+}
+
+// OFFSET 0 keeps the planner from reading track_migrations from its beginning, in step with
+// tracks, and from reading all of it: a hundred look-ups cost less, however large it is.
+//
 // A live lease keeps a track from being claimed, whatever version it is for: its holder
 // still writes. A failure keeps one file version. Everything else is free: no row at all,
 // a dead lease, the state of an older version, a finished move in the other direction.
 const claimToS3 = `
 	WITH candidates AS MATERIALIZED (
 		SELECT t.id, t.file_version, t.file_path
-		FROM tracks t LEFT JOIN track_migrations m ON m.track_id = t.id
+		FROM tracks t LEFT JOIN LATERAL (SELECT * FROM track_migrations WHERE track_id = t.id OFFSET 0) AS m ON true
 		WHERE t.storage_backend = 'local' AND t.id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000')
 			AND (NOT $4::boolean OR t.id = ANY ($5::text[]::uuid[]))
 			AND t.deleted_at IS NULL AND t.file_path <> ''
@@ -114,7 +119,7 @@ const claimToLocal = `
 	WITH candidates AS MATERIALIZED (
 		SELECT t.id, t.file_version, coalesce(t.file_path, '') AS file_path, t.storage_key,
 			coalesce(t.storage_version_id, '') AS storage_version_id
-		FROM tracks t LEFT JOIN track_migrations m ON m.track_id = t.id
+		FROM tracks t LEFT JOIN LATERAL (SELECT * FROM track_migrations WHERE track_id = t.id OFFSET 0) AS m ON true
 		WHERE t.storage_backend = 's3' AND t.id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000')
 			AND (NOT $4::boolean OR t.id = ANY ($5::text[]::uuid[]))
 			AND t.deleted_at IS NULL AND ($6::boolean OR starts_with(t.storage_key, 'tracks/'))

@@ -1,0 +1,188 @@
+package pgstore_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"trackstore/shared/pgstore"
+	"trackstore/shared/testenv"
+	"trackstore/shared/track"
+)
+
+// BenchmarkClaim claims 100 tracks a time out of many, of which a part was moved before, the
+// ones with the lowest ids, as a migration leaves them. It reports the median of the claims,
+// and the time of the first, which has no cursor yet and walks over what was moved.
+//
+//	go test -run=^$ -bench=Claim/rows=10000000 ./shared/pgstore
+func BenchmarkClaim(b *testing.B) {
+	for _, rows := range []int{10_000, 1_000_000, 10_000_000} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			url := testenv.Postgres(b)
+			sql := fill(b, url, rows)
+			exec := func(statement string, args ...any) {
+				if _, err := sql.Exec(b.Context(), statement, args...); err != nil {
+					b.Fatal(err)
+				}
+			}
+			moved := 0
+			for _, percent := range []int{0, 50, 99} {
+				more := rows*percent/100 - moved
+				moved += more
+				// By statements, as a migration does it: what it leaves dead in the indexes stays.
+				exec(moveMany, more)
+				exec(`ANALYZE tracks, track_migrations`)
+				b.Run(fmt.Sprintf("moved=%d%%", percent), func(b *testing.B) { benchmarkClaim(b, url, sql) })
+			}
+		})
+	}
+}
+
+// fill makes that many local tracks.
+func fill(b *testing.B, url string, rows int) *pgxpool.Pool {
+	b.Helper()
+	sql, err := pgxpool.New(b.Context(), url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(sql.Close)
+	if _, err := sql.Exec(b.Context(), `
+		INSERT INTO tracks (id, creator_id, title, file_path)
+		SELECT gen_random_uuid(), '00000000-0000-0000-0000-000000000001', 'x', 'audio/' || n || '.wav'
+		FROM generate_series(1, $1::bigint) AS n`, rows); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := sql.Exec(b.Context(), `VACUUM ANALYZE tracks`); err != nil {
+		b.Fatal(err)
+	}
+	return sql
+}
+
+const moveMany = `
+	WITH chosen AS (
+		SELECT id, file_version FROM tracks WHERE storage_backend = 'local' ORDER BY id LIMIT $1
+	), flipped AS (
+		UPDATE tracks t SET storage_backend = 's3', storage_key = 'tracks/' || t.id || '/1-0000000000000000.wav'
+		FROM chosen WHERE chosen.id = t.id RETURNING t.id, t.storage_key
+	)
+	INSERT INTO track_migrations (track_id, direction, file_version, state, storage_key, size, crc64nvme, finished_at)
+	SELECT id, 'to_s3', 1, 'migrated', storage_key, 1, '0000000000000000', now() FROM flipped
+	ON CONFLICT (track_id) DO NOTHING`
+
+func benchmarkClaim(b *testing.B, url string, sql *pgxpool.Pool) {
+	store, err := pgstore.Open(b.Context(), url, 2)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	spec := track.ClaimSpec{Direction: track.ToS3, For: time.Minute, Limit: 100}
+	claim := func() (leases []track.Lease, took time.Duration) {
+		spec.Token = track.NewID()
+		started := time.Now()
+		claims, err := store.Claim(b.Context(), spec)
+		took = time.Since(started)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if !claims.More {
+			claims.Last = track.ID{} // the end; begin anew
+		}
+		spec.After = claims.Last
+		return claims.Leases, took
+	}
+	leases, first := claim() // with no cursor, as a worker that has just started
+	if err := store.Release(b.Context(), leases); err != nil {
+		b.Fatal(err)
+	}
+	spec.After = track.ID{}
+	var claims []time.Duration
+	for b.Loop() {
+		leases, took := claim()
+		if len(leases) == spec.Limit {
+			claims = append(claims, took)
+		}
+		if err := store.Release(b.Context(), leases); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(first.Seconds()*1000, "first-ms")
+	b.ReportMetric(median(claims), "claim-ms")
+	if b.N > 1 && testing.Verbose() {
+		b.Log(explain(b.Context(), sql, spec))
+	}
+}
+
+// BenchmarkSettle flips and records what was claimed, out of a million tracks.
+func BenchmarkSettle(b *testing.B) {
+	for _, batch := range []int{1, 10, 100} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			url := testenv.Postgres(b)
+			fill(b, url, 1_000_000)
+			store, err := pgstore.Open(b.Context(), url, 2)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer store.Close()
+			spec := track.ClaimSpec{Direction: track.ToS3, For: time.Minute, Limit: batch}
+			var took []time.Duration
+			for b.Loop() {
+				spec.Token = track.NewID()
+				claims, err := store.Claim(b.Context(), spec)
+				if err != nil {
+					b.Fatal(err)
+				}
+				spec.After = claims.Last
+				started := time.Now()
+				if _, err := store.Settle(b.Context(), track.ToS3, moves(claims.Leases)); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(started))
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(median(took), "settle-ms")
+			b.ReportMetric(median(took)/float64(batch), "ms/track")
+		})
+	}
+}
+
+// moves are the outcomes of leases whose copies went well.
+func moves(leases []track.Lease) []track.Outcome {
+	all := make([]track.Outcome, len(leases))
+	for i, l := range leases {
+		all[i] = track.Outcome{
+			Lease: l, State: track.Migrated, NewKey: "tracks/" + l.TrackID.String() + "/1-0123456789abcdef.wav",
+			NewSize: 1, NewChecksum: "0123456789abcdef", Format: track.WAV, ContentType: "audio/wav",
+		}
+	}
+	return all
+}
+
+func median(all []time.Duration) float64 {
+	slices.Sort(all)
+	return all[len(all)/2].Seconds() * 1000
+}
+
+// explain returns the plan of a claim, which it does not carry out.
+func explain(ctx context.Context, sql *pgxpool.Pool, spec track.ClaimSpec) string {
+	statement, args := pgstore.ClaimStatement(spec)
+	rows, err := sql.Query(ctx, "EXPLAIN "+statement, args...)
+	if err != nil {
+		return err.Error()
+	}
+	defer rows.Close()
+	var plan strings.Builder
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return err.Error()
+		}
+		plan.WriteString(line + "\n")
+	}
+	return plan.String()
+}
