@@ -1,10 +1,7 @@
 package functions_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-lambda-go/events"
 
 	"trackstore/shared/audiotest"
 	"trackstore/shared/auth"
@@ -31,7 +26,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 	p := &programs{dir: t.TempDir()}
 	w := newWorld(t, testenv.Postgres(t))
 	env := append(w.env(), "LOG_LEVEL=debug", "CORS_ALLOWED_ORIGINS=https://app.example.com", "MIGRATE_LEASE=2s", "STORAGE_GRACE=1s", "UPLOAD_TTL=1h")
-	s := &secretFlow{t: t, api: p.serve(t, "presign-upload", env...)}
+	s := &apiClient{t: t, api: p.serve(t, "presign-upload", env...)}
 	ingest, migrate, sweep := p.serve(t, "object-created", env...), p.serve(t, "migrate-batch", env...), p.serve(t, "sweep-uploads", env...)
 	user := track.NewID()
 	token, err := auth.Sign(config.Auth{Secret: config.NewSecret(secret)}, user, time.Now().Add(time.Hour))
@@ -98,7 +93,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 
 	// Nothing is where the configuration says.
 	lost := append(slices.Clone(env), "DATABASE_URL=postgres://user:"+databasePassword+"@127.0.0.1:1/lost")
-	faulty := &secretFlow{t: t, api: p.serve(t, "presign-upload", lost...)}
+	faulty := &apiClient{t: t, api: p.serve(t, "presign-upload", lost...)}
 	faulty.call(503, "GET", "/healthz", nil, "")
 	faulty.call(503, "POST", "/v1/uploads", bearer, ticket+`}`)
 	withoutS3 := append(slices.Clone(env), "AWS_S3_ENDPOINT=http://127.0.0.1:1")
@@ -125,96 +120,5 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 				t.Errorf("the log of %s holds %q:\n%s", name, hidden, log)
 			}
 		}
-	}
-}
-
-// secretFlow calls the API, and gathers the signatures that it hands out.
-type secretFlow struct {
-	t       *testing.T
-	api     *service
-	secrets []string
-}
-
-// call sends a request by way of API Gateway's event. Status 0 is any.
-func (s *secretFlow) call(status int, method, target string, headers map[string]string, body string) map[string]any {
-	s.t.Helper()
-	path, query, _ := strings.Cut(target, "?")
-	request := events.APIGatewayV2HTTPRequest{Version: "2.0", RawPath: path, RawQueryString: query, Headers: map[string]string{"host": "api.example.com", "x-forwarded-proto": "https"}, Body: body}
-	for name, value := range headers {
-		request.Headers[name] = value
-	}
-	request.RequestContext.HTTP.Method, request.RequestContext.HTTP.Path = method, path
-	event, err := json.Marshal(request)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var response events.APIGatewayV2HTTPResponse
-	if err := json.Unmarshal([]byte(s.invokeAPI(event)), &response); err != nil {
-		s.t.Fatal(err)
-	}
-	if status != 0 && response.StatusCode != status {
-		s.t.Fatalf("%s %s: %d %s", method, path, response.StatusCode, response.Body)
-	}
-	s.gather(response.Headers["Location"])
-	var answer map[string]any
-	if json.Unmarshal([]byte(response.Body), &answer) == nil {
-		s.gather(answer)
-	}
-	return answer
-}
-
-func (s *secretFlow) invokeAPI(event []byte) string {
-	s.t.Helper()
-	got := s.api.invoke(event, 25*time.Second)
-	if got.failed {
-		s.t.Fatalf("presign-upload: %s", got.body)
-	}
-	return got.body
-}
-
-func (s *secretFlow) invoke(function *service, event string) {
-	s.t.Helper()
-	if got := function.invoke([]byte(event), 30*time.Second); got.failed {
-		s.t.Fatal(got.body)
-	}
-}
-
-// gather keeps every signature in an answer: those in URLs, and those in the fields of forms.
-func (s *secretFlow) gather(v any) {
-	switch v := v.(type) {
-	case string:
-		if u, err := url.Parse(v); err == nil && u.Query().Get("X-Amz-Signature") != "" {
-			s.secrets = append(s.secrets, u.Query().Get("X-Amz-Signature"))
-		}
-	case []any:
-		for _, item := range v {
-			s.gather(item)
-		}
-	case map[string]any:
-		for name, item := range v {
-			if strings.EqualFold(name, "x-amz-signature") || strings.EqualFold(name, "policy") {
-				s.secrets = append(s.secrets, item.(string))
-			}
-			s.gather(item)
-		}
-	}
-}
-
-func (s *secretFlow) put(target string, headers map[string]any, content []byte) {
-	s.t.Helper()
-	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPut, target, bytes.NewReader(content))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for name, value := range headers {
-		request.Header.Set(name, value.(string))
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		s.t.Fatal(response.Status)
 	}
 }
