@@ -27,9 +27,6 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 
 	ingester := ingest.New(ingest.Config{Uploads: st.db, Backends: readers, Log: s.logger})
 	s.goRun("object-created", func(ctx context.Context) { s.queue.run(ctx, objectCreated(ingester), eventPatience) })
-	if st.s3 != nil {
-		s.goRun("uploads by forms", func(ctx context.Context) { s.findForms(ctx, st.pendingForms, st.s3) })
-	}
 
 	sweeper := sweep.New(sweep.Config{
 		Store:     st.db,

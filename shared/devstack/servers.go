@@ -22,14 +22,6 @@ func (s *stack) startServers(ctx context.Context) error {
 		return err
 	}
 	s.queue = newQueue(s.bury, s.logger)
-	s.formUploaded = make(chan struct{}, 1)
-	webhook := ""
-	if s.plan.s3 {
-		var err error
-		if webhook, err = s.startHook(); err != nil {
-			return err
-		}
-	}
 	var group errgroup.Group
 	if s.plan.postgres {
 		group.Go(func() (err error) {
@@ -41,7 +33,7 @@ func (s *stack) startServers(ctx context.Context) error {
 	}
 	if s.plan.s3 {
 		group.Go(func() (err error) {
-			s.s3, err = s.startS3(ctx, filepath.Join(logs, "s3.log"), webhook)
+			s.s3, err = s.startS3(ctx, filepath.Join(logs, "s3.log"))
 			return err
 		})
 	}
@@ -80,7 +72,7 @@ func (s *stack) startPostgres(ctx context.Context, logPath string) (*localpg.Ser
 	})
 }
 
-func (s *stack) startS3(ctx context.Context, logPath, webhook string) (*locals3.Server, error) {
+func (s *stack) startS3(ctx context.Context, logPath string) (*locals3.Server, error) {
 	if _, err := locals3.Build(ctx, s.Stdout); err != nil {
 		return nil, err
 	}
@@ -90,11 +82,11 @@ func (s *stack) startS3(ctx context.Context, logPath, webhook string) (*locals3.
 	}
 	return onKeptPort(portOf(s.env.get("AWS_S3_ENDPOINT")), func(port int) (*locals3.Server, error) {
 		return locals3.Start(ctx, locals3.Config{
-			Dir:        s.state.join("s3"),
-			Addr:       fmt.Sprintf("%s:%d", cmp.Or(s.everywhere(), "127.0.0.1"), port),
-			Region:     s.settings.api.Storage.S3.Region,
-			WebhookURL: webhook,
-			Log:        log,
+			Dir:      s.state.join("s3"),
+			Addr:     fmt.Sprintf("%s:%d", cmp.Or(s.everywhere(), "127.0.0.1"), port),
+			Region:   s.settings.api.Storage.S3.Region,
+			OnCreate: func(event []byte) { s.queue.send(string(event)) },
+			Log:      log,
 		})
 	})
 }

@@ -49,8 +49,7 @@ type stack struct {
 	postgres *localpg.Server // nil: not the stack's own
 	s3       *locals3.Server // nil: not the stack's own, or none
 
-	queue        *queue
-	formUploaded chan struct{} // holds a token where a form brought something to S3
+	queue *queue
 
 	ended       chan error // gets the error of a server that ends by itself
 	handlers    []part

@@ -11,7 +11,6 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"trackstore/shared/awsdefault"
@@ -159,14 +158,4 @@ func (st stores) backends() []backend {
 		return []backend{st.disk}
 	}
 	return []backend{st.disk, st.s3}
-}
-
-// pendingForms lists the keys of the uploads that a form is still to bring to S3.
-func (st stores) pendingForms(ctx context.Context) ([]string, error) {
-	rows, err := st.admin.Query(ctx, `
-		SELECT storage_key FROM track_uploads WHERE state = 'pending' AND method = 'post' AND backend = 's3' ORDER BY expires_at DESC LIMIT 1000`)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }

@@ -25,7 +25,7 @@ func (s *Store) CompleteMultipart(ctx context.Context, key, multipartID string, 
 	if err != nil {
 		return failure("complete the multipart upload of", key, err)
 	}
-	s.announce(ctx, "ObjectCreated:CompleteMultipartUpload", key, got)
+	s.announce(ctx, "CompleteMultipartUpload", key, got)
 	return nil
 }
 

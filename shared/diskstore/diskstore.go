@@ -42,7 +42,6 @@ type Config struct {
 type Store struct {
 	cfg       Config
 	root      string       // absolute
-	sequence  atomic.Int64 // of the last event
 	cleanedAt atomic.Int64 // seconds since 1970
 }
 

@@ -99,7 +99,7 @@ func (s *Store) post(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return failure("post", key, cutOff(err))
 	}
-	s.announce(r.Context(), "ObjectCreated:Post", key, got)
+	s.announce(r.Context(), "Post", key, got)
 
 	location := s.cfg.URL.JoinPath(key).String()
 	w.Header().Set("ETag", strconv.Quote(got.etag))

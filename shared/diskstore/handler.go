@@ -119,7 +119,7 @@ func (s *Store) put(w http.ResponseWriter, r *http.Request, key string, query ur
 	if err != nil {
 		return failure("put", key, cutOff(err))
 	}
-	s.announce(r.Context(), "ObjectCreated:Put", key, got)
+	s.announce(r.Context(), "Put", key, got)
 	w.Header().Set("ETag", strconv.Quote(got.etag))
 	return nil
 }

@@ -86,7 +86,7 @@ func (s *Store) Create(
 	if err != nil {
 		return track.Object{}, failure("create", key, err)
 	}
-	s.announce(ctx, "ObjectCreated:Put", key, got)
+	s.announce(ctx, "Put", key, got)
 	return s.Head(ctx, key, "")
 }
 

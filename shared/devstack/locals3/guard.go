@@ -33,7 +33,8 @@ type guard struct {
 // memoryLimit is the size up to which a body is held in memory, in bytes.
 const memoryLimit = 1 << 20
 
-func newGuard(upstream, spool string, logTo io.Writer) *guard {
+// newGuard returns a guard of the server at upstream; answered sees each of its answers.
+func newGuard(upstream, spool string, answered func(*http.Response), logTo io.Writer) *guard {
 	transport := &http.Transport{
 		MaxIdleConnsPerHost: 256,
 		DisableCompression:  true, // or it would ask for gzip on its own
@@ -43,6 +44,10 @@ func newGuard(upstream, spool string, logTo io.Writer) *guard {
 		proxy: &httputil.ReverseProxy{
 			Transport: refusals{transport},
 			ErrorLog:  log.New(logTo, "s3 guard: ", 0),
+			ModifyResponse: func(answer *http.Response) error {
+				answered(answer)
+				return nil
+			},
 			Rewrite: func(r *httputil.ProxyRequest) {
 				path, query, _ := strings.Cut(r.In.RequestURI, "?")
 				r.Out.URL = &url.URL{Scheme: "http", Host: upstream, Opaque: path, RawQuery: query}

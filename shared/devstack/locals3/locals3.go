@@ -31,9 +31,9 @@ type Config struct {
 	Addr string
 	// Region is the region that clients sign for; empty: us-east-1.
 	Region string
-	// WebhookURL gets a POST with an S3 event for each change. It must answer before the server is started. It is not
-	// asked again when it fails, so events can be lost. Empty: no events.
-	WebhookURL string
+	// OnCreate, where it is set, is told of each object that was created, by an event as S3 sends it, from several
+	// goroutines and before the client has its answer. Sizes after a copy and of multipart uploads are left at 0.
+	OnCreate func(event []byte)
 	// Log gets what the server writes, and how its first build goes. nil: nowhere.
 	Log io.Writer
 }
@@ -111,11 +111,21 @@ func start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	s.Endpoint = "http://" + reachable(listener.Addr().(*net.TCPAddr))
 	s.front = &http.Server{
-		Handler:           newGuard(strings.TrimPrefix(s.DirectEndpoint, "http://"), spool, cfg.Log),
+		Handler:           newGuard(strings.TrimPrefix(s.DirectEndpoint, "http://"), spool, s.announce(cfg.OnCreate), cfg.Log),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
 	go s.front.Serve(listener) //nolint:errcheck // ends with Stop
 	return s, nil
+}
+
+// announce makes of an answer the event that goes with it.
+func (s *Server) announce(onCreate func([]byte)) func(*http.Response) {
+	return func(answer *http.Response) {
+		if event, ok := created(answer); ok && onCreate != nil {
+			event.Region = s.Region
+			onCreate(event.JSON())
+		}
+	}
 }
 
 // errPortTaken tells that somebody else took the port chosen for versitygw.
@@ -130,9 +140,6 @@ func (s *Server) startGateway(ctx context.Context, binary string, cfg Config) er
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	health := "/health-" + rand.Text() // nobody else's server answers to it
 	args := []string{"--port", addr, "--region", s.Region, "--quiet", "--keep-alive", "--health", health}
-	if cfg.WebhookURL != "" {
-		args = append(args, "--event-webhook-url", cfg.WebhookURL)
-	}
 	cmd := exec.Command(binary, append(args, "posix", "--versioning-dir", s.VersionsDir, s.BucketsDir)...)
 	cmd.Env = []string{"ROOT_ACCESS_KEY=" + s.AccessKey, "ROOT_SECRET_KEY=" + s.SecretKey}
 	if s.gateway, err = child.Start(cmd, syscall.SIGKILL, cfg.Log); err != nil {

@@ -7,13 +7,13 @@ import (
 	"crypto/md5"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -22,11 +22,14 @@ import (
 	"testing"
 	"time"
 
+	s3events "github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"trackstore/shared/devstack/locals3"
 )
@@ -372,7 +375,15 @@ func TestRanges(t *testing.T) {
 func TestAForm(t *testing.T) {
 	t.Parallel()
 	s := start(t, locals3.Config{})
-	key := "form.flac"
+	body := random(t, 2<<20)
+	postForm(t, s, "form.flac", body)
+	if !bytes.Equal(read(t, s, "form.flac"), body) {
+		t.Error("another file was stored")
+	}
+}
+
+func postForm(t *testing.T, s *locals3.Server, key string, body []byte) {
+	t.Helper()
 	post, err := s3.NewPresignClient(client(s)).PresignPostObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key})
 	if err != nil {
 		t.Fatal(err)
@@ -384,7 +395,6 @@ func TestAForm(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	body := random(t, 2<<20)
 	file, err := w.CreateFormFile("file", key)
 	if err != nil {
 		t.Fatal(err)
@@ -404,36 +414,80 @@ func TestAForm(t *testing.T) {
 	if resp.StatusCode/100 != 2 {
 		t.Fatalf("status %d: %s", resp.StatusCode, answer)
 	}
-	if !bytes.Equal(read(t, s, key), body) {
-		t.Error("another file was stored")
-	}
 }
 
-func TestTheWebhookGetsEvents(t *testing.T) {
+// Many at once: what one event says comes from one request.
+func TestEventsOfAllWaysOfUploading(t *testing.T) {
 	t.Parallel()
-	events := make(chan string, 10)
-	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		b, _ := io.ReadAll(r.Body)
-		events <- string(b)
-	}))
-	t.Cleanup(hook.Close)
-	s := start(t, locals3.Config{WebhookURL: hook.URL})
-	if _, err := client(s).PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("a.flac"), Body: strings.NewReader("fLaC")}); err != nil {
+	events := make(chan string, 1000)
+	s := start(t, locals3.Config{OnCreate: func(event []byte) { events <- string(event) }})
+	c, bucket := client(s), aws.String(bucket)
+	want := map[string]string{}
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := range 200 {
+		key := fmt.Sprintf("a b/ü+%%20?#&=%s%d.wav", strings.Repeat("x", i%7), i)
+		want[key] = "ObjectCreated:Put"
+		group.Go(func() error {
+			_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: strings.NewReader("bytes")})
+			return err
+		})
+	}
+	group.Go(func() error {
+		_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("tagged"), Body: strings.NewReader("bytes")})
+		if err != nil {
+			return err
+		}
+		_, err = c.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: bucket, Key: aws.String("copy"), CopySource: aws.String(*bucket + "/tagged")})
+		if err != nil {
+			return err
+		}
+		_, err = c.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: bucket, Key: aws.String("tagged"),
+			Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}}})
+		return err
+	})
+	want["tagged"], want["copy"] = "ObjectCreated:Put", "ObjectCreated:Copy"
+	group.Go(func() error { return uploadInParts(t, c, "parts/日本.wav") })
+	want["parts/日本.wav"] = "ObjectCreated:CompleteMultipartUpload"
+	want["forms/🎵 1+1.wav"] = "ObjectCreated:Post"
+	postForm(t, s, "forms/🎵 1+1.wav", []byte("bytes"))
+	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	for event := range events {
-		if strings.Contains(event, "ObjectCreated:Put") && strings.Contains(event, `"a.flac"`) {
-			return
+
+	close(events)
+	got := map[string]string{}
+	for body := range events {
+		var event s3events.S3Event
+		if err := json.Unmarshal([]byte(body), &event); err != nil {
+			t.Fatal(err)
 		}
+		r := event.Records[0]
+		got[r.S3.Object.URLDecodedKey] = r.EventName
+		if r.S3.Bucket.Name != *bucket || r.S3.Object.ETag == "" && r.EventName != "ObjectCreated:Copy" &&
+			r.EventName != "ObjectCreated:CompleteMultipartUpload" {
+			t.Errorf("%s", body)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
-func TestAWebhookThatDoesNotAnswerIsAnError(t *testing.T) {
-	t.Parallel()
-	_, err := locals3.Start(t.Context(), locals3.Config{Dir: t.TempDir(), WebhookURL: "http://127.0.0.1:1/events"})
-	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
-		t.Fatalf("got %v", err)
+func uploadInParts(t *testing.T, c *s3.Client, key string) error {
+	bucket := aws.String(bucket)
+	upload, err := c.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket, Key: &key})
+	if err != nil {
+		return err
 	}
+	part, err := c.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: bucket, Key: &key, UploadId: upload.UploadId,
+		PartNumber: aws.Int32(1), Body: strings.NewReader("bytes")})
+	if err != nil {
+		return err
+	}
+	_, err = c.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{Bucket: bucket, Key: &key, UploadId: upload.UploadId,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: part.ETag, ChecksumCRC64NVME: part.ChecksumCRC64NVME, ChecksumCRC32: part.ChecksumCRC32}}}})
+	return err
 }
 
 func TestStateIsKept(t *testing.T) {
