@@ -6,7 +6,7 @@
 
 include functions/build.mk
 
-# Narrow a run down: make test PACKAGES=./shared/upload/... FLAGS='-run TestPut'
+# make test PACKAGES=./shared/upload/... FLAGS='-run TestPut'; make run FLAGS=--containers
 PACKAGES ?= ./...
 FLAGS    ?=
 
@@ -15,6 +15,7 @@ help: ## List the targets
 
 # `go run` would not pass a signal on to what it runs; exec leaves the program alone with it.
 run: ## Start the whole local stack (PORT, TRACK_STORAGE_BACKEND=local and so on from the environment)
+	@test -x bin/trackstore || echo 'building trackstore (the first time takes a minute)'
 	@go build -o bin/trackstore ./cmd/trackstore
 	@exec bin/trackstore dev $(FLAGS)
 
