@@ -86,14 +86,6 @@ func (b *buffer) fill(src io.ReaderAt, offset int64, crc uint64) (uint64, error)
 	return crc, nil
 }
 
-// update returns crc updated with the buffer's content.
-func (b *buffer) update(crc uint64) uint64 {
-	for i := range b.chunks {
-		crc = crc64nvme.Update(crc, b.chunk(i))
-	}
-	return crc
-}
-
 // chunk returns the bytes of one chunk that belong to the buffer's content.
 func (b *buffer) chunk(i int) []byte {
 	return b.chunks[i][:max(0, min(chunkSize, b.size-int64(i)*chunkSize))]

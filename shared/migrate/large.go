@@ -17,8 +17,9 @@ const (
 	// partAttempts at sending a part, beside those of the SDK.
 	partAttempts = 3
 	partBackoff  = 200 * time.Millisecond
-	// hashBuffer is what the first reading of a large file takes of the buffers' budget, bytes.
-	hashBuffer = 1 << 20
+	// The first reading takes this much of the buffers' budget for each part, in bytes.
+	hashBuffer        = 1 << 20
+	partsHashedAtOnce = 4
 )
 
 // moveLarge reads a file twice: for its checksums, because the key holds that of the whole,
@@ -61,30 +62,47 @@ type partPlan struct {
 	sum   uint64   // of the whole
 }
 
+// readParts reads a file once, several parts at the same time.
 func readParts(ctx context.Context, buffers *buffers, src source) (partPlan, error) {
-	plan := partPlan{size: partSize(src.before.Size)}
-	buf, err := buffers.get(ctx, min(hashBuffer, max(src.before.Size, 1)))
-	if err != nil {
+	total := src.before.Size
+	plan := partPlan{size: partSize(total)}
+	plan.parts = make([]uint64, (total+plan.size-1)/plan.size)
+	group, reading := errgroup.WithContext(ctx)
+	group.SetLimit(partsHashedAtOnce)
+	for i := range plan.parts {
+		group.Go(func() (err error) {
+			offset := int64(i) * plan.size
+			plan.parts[i], err = hashPart(reading, buffers, src, offset, min(offset+plan.size, total))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
 		return plan, err
 	}
-	defer buf.put()
-	for offset := int64(0); offset < src.before.Size; {
-		var part uint64
-		end := min(offset+plan.size, src.before.Size)
-		for offset < end {
-			if ctx.Err() != nil {
-				return plan, ctx.Err()
-			}
-			buf.size = min(hashBuffer, end-offset)
-			if part, err = buf.fill(src, offset, part); err != nil {
-				return plan, err
-			}
-			plan.sum = buf.update(plan.sum)
-			offset += buf.size
-		}
-		plan.parts = append(plan.parts, part)
+	for i, part := range plan.parts {
+		plan.sum = joinCRC(plan.sum, part, min(plan.size, total-int64(i)*plan.size))
 	}
 	return plan, nil
+}
+
+// hashPart reads a file from offset to end for its CRC64NVME.
+func hashPart(ctx context.Context, buffers *buffers, src source, offset, end int64) (crc uint64, err error) {
+	buf, err := buffers.get(ctx, min(hashBuffer, end-offset))
+	if err != nil {
+		return 0, err
+	}
+	defer buf.put()
+	for offset < end {
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		buf.size = min(hashBuffer, end-offset)
+		if crc, err = buf.fill(src, offset, crc); err != nil {
+			return 0, err
+		}
+		offset += buf.size
+	}
+	return crc, nil
 }
 
 // partSize is largestPut, or as much more, in whole MiB, as S3's limit of parts asks for.
