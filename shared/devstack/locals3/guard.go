@@ -17,6 +17,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"trackstore/shared/s3event"
 )
 
 // guard is a reverse proxy that hands a request on only when its whole body has arrived.
@@ -33,8 +35,8 @@ type guard struct {
 // memoryLimit is the size up to which a body is held in memory, in bytes.
 const memoryLimit = 1 << 20
 
-// newGuard returns a guard of the server at upstream; answered sees each of its answers.
-func newGuard(upstream, spool string, answered func(*http.Response), logTo io.Writer) *guard {
+// newGuard returns a guard of the server at upstream, which tells onCreate of each object that was created.
+func newGuard(upstream, spool string, onCreate func(s3event.Created), logTo io.Writer) *guard {
 	transport := &http.Transport{
 		MaxIdleConnsPerHost: 256,
 		DisableCompression:  true, // or it would ask for gzip on its own
@@ -45,7 +47,9 @@ func newGuard(upstream, spool string, answered func(*http.Response), logTo io.Wr
 			Transport: refusals{transport},
 			ErrorLog:  log.New(logTo, "s3 guard: ", 0),
 			ModifyResponse: func(answer *http.Response) error {
-				answered(answer)
+				if event, ok := created(answer); ok {
+					onCreate(event)
+				}
 				return nil
 			},
 			Rewrite: func(r *httputil.ProxyRequest) {

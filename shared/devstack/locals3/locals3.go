@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"trackstore/shared/devstack/child"
+	"trackstore/shared/s3event"
 )
 
 // Config says what to start.
@@ -110,22 +111,18 @@ func start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.Endpoint = "http://" + reachable(listener.Addr().(*net.TCPAddr))
+	onCreate := func(event s3event.Created) {
+		if cfg.OnCreate != nil {
+			event.Region = s.Region
+			cfg.OnCreate(event.JSON())
+		}
+	}
 	s.front = &http.Server{
-		Handler:           newGuard(strings.TrimPrefix(s.DirectEndpoint, "http://"), spool, s.announce(cfg.OnCreate), cfg.Log),
+		Handler:           newGuard(strings.TrimPrefix(s.DirectEndpoint, "http://"), spool, onCreate, cfg.Log),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
 	go s.front.Serve(listener) //nolint:errcheck // ends with Stop
 	return s, nil
-}
-
-// announce makes of an answer the event that goes with it.
-func (s *Server) announce(onCreate func([]byte)) func(*http.Response) {
-	return func(answer *http.Response) {
-		if event, ok := created(answer); ok && onCreate != nil {
-			event.Region = s.Region
-			onCreate(event.JSON())
-		}
-	}
 }
 
 // errPortTaken tells that somebody else took the port chosen for versitygw.
