@@ -1,0 +1,172 @@
+package upload
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"trackstore/shared/track"
+)
+
+// openRequest is the body of POST /v1/uploads. nil: not given.
+type openRequest struct {
+	TrackID     *track.ID
+	Title       *string
+	Filename    *string
+	ContentType *string
+	Size        *int64
+	Checksum    *checksumRequest
+	Method      *string
+}
+
+type checksumRequest struct{ Algorithm, Value *string }
+
+func (q *openRequest) decode(body []byte) error {
+	return fields{
+		"track_id":     uuid(&q.TrackID),
+		"title":        text(&q.Title),
+		"filename":     text(&q.Filename),
+		"content_type": text(&q.ContentType),
+		"size":         whole(&q.Size),
+		"method":       text(&q.Method),
+		"checksum": func(at string, value json.RawMessage) error {
+			q.Checksum = &checksumRequest{}
+			return fields{
+				"algorithm": text(&q.Checksum.Algorithm),
+				"value":     text(&q.Checksum.Value),
+			}.object(at, value)
+		},
+	}.decode(body)
+}
+
+// hash tells requests apart that bear the same idempotency key: by what they say, not by
+// their spelling.
+func (q *openRequest) hash() []byte {
+	b, _ := json.Marshal(q) // strings, numbers and ids always marshal
+	sum := sha256.Sum256(b)
+	return sum[:]
+}
+
+// ticket checks a request field by field, and makes of it what to ask of the database.
+func (a *api) ticket(q *openRequest) (track.Ticket, error) {
+	var t track.Ticket
+	switch {
+	case q.TrackID != nil && q.Title != nil:
+		return t, refuse(InvalidRequest, "title: the track has one; only a new track takes a title")
+	case q.TrackID == nil:
+		if err := checkText("title", q.Title); err != nil {
+			return t, err
+		}
+		t.Title = *q.Title
+		t.TrackID = track.NewID()
+	default:
+		t.TrackID = *q.TrackID
+	}
+	if err := errors.Join(checkText("filename", q.Filename), checkText("content_type", q.ContentType)); err != nil {
+		return t, err
+	}
+	format, err := fileFormat(*q.Filename, *q.ContentType)
+	if err != nil {
+		return t, err
+	}
+	switch {
+	case q.Size == nil:
+		return t, refuse(InvalidRequest, "size: is required")
+	case *q.Size < 1:
+		return t, refuse(InvalidRequest, "size: must be at least 1 byte")
+	case *q.Size > a.Limits.MaxBytes:
+		return t, refuse(FileTooLarge, "size: a file may have up to %d bytes", a.Limits.MaxBytes)
+	}
+	t.Size, t.MaxSize = *q.Size, a.Limits.MaxBytes
+	if t.Checksum, err = q.Checksum.checksum(); err != nil {
+		return t, err
+	}
+	if t.Method, err = a.method(q.Method, t.Size); err != nil {
+		return t, err
+	}
+	a.place(&t, *q.Filename, format)
+	return t, nil
+}
+
+// place fills in what follows from the rest: where the bytes go, and for how long.
+func (a *api) place(t *track.Ticket, filename string, format track.Format) {
+	t.ID = track.NewID()
+	t.Backend = a.NewFiles
+	t.Key = track.UploadKey(t.TrackID, t.ID, filename)
+	t.Format, t.ContentType = format, format.ContentType()
+	t.MaxPending = a.Limits.MaxPending
+	t.Life = a.Limits.URLTTL + eventMargin
+	if t.Method == track.MethodMultipart {
+		t.Life = a.Limits.TTL
+		t.PartSize = partSize(t.Size)
+	}
+}
+
+// fileFormat tells a file's format from its name; the content type must fit it.
+func fileFormat(filename, contentType string) (track.Format, error) {
+	format, known := track.FormatOfName(filename)
+	if !known {
+		return "", refuse(UnsupportedMediaType, "filename: its extension is not that of a known audio format")
+	}
+	declared, known := track.FormatOfType(contentType)
+	if !known {
+		return "", refuse(UnsupportedMediaType, "content_type: is not that of a known audio format")
+	}
+	if !declared.Fits(format) {
+		return "", refuse(InvalidRequest, "content_type: says %s, and the extension of filename says %s", declared, format)
+	}
+	return format, nil
+}
+
+func (q *checksumRequest) checksum() (*track.Checksum, error) {
+	if q == nil {
+		return nil, nil
+	}
+	if q.Algorithm == nil || q.Value == nil {
+		return nil, refuse(InvalidRequest, "checksum: needs algorithm and value")
+	}
+	c := track.Checksum{Algorithm: track.Algorithm(*q.Algorithm), Value: *q.Value}
+	if c.Algorithm.Size() == 0 {
+		return nil, refuse(InvalidRequest, "checksum.algorithm: is none of CRC64NVME, SHA256, CRC32C")
+	}
+	if err := c.Validate(); err != nil {
+		return nil, refuse(InvalidRequest, "checksum.value: %v", err)
+	}
+	return &c, nil
+}
+
+func (a *api) method(asked *string, size int64) (track.Method, error) {
+	if asked == nil {
+		if size <= a.Limits.SingleMaxBytes {
+			return track.MethodPut, nil
+		}
+		return track.MethodMultipart, nil
+	}
+	m := track.Method(*asked)
+	switch m {
+	case track.MethodMultipart:
+	case track.MethodPut, track.MethodPost:
+		if size > track.MaxPutSize {
+			return "", refuse(InvalidRequest, "method: %s takes up to %d bytes; use multipart", m, int64(track.MaxPutSize))
+		}
+	default:
+		return "", refuse(InvalidRequest, "method: is none of put, post, multipart")
+	}
+	return m, nil
+}
+
+// idempotencyKey returns the header of this name, "" where there is none.
+func idempotencyKey(h http.Header) (string, error) {
+	values := h.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return "", nil
+	}
+	key := values[0]
+	invisible := func(c rune) bool { return c <= ' ' || c > '~' }
+	if len(values) > 1 || key == "" || len(key) > 255 || strings.ContainsFunc(key, invisible) {
+		return "", refuse(InvalidRequest, "Idempotency-Key: must be one value of 1 to 255 visible ASCII characters")
+	}
+	return key, nil
+}
