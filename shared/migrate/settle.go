@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"trackstore/shared/track"
@@ -19,7 +20,7 @@ const (
 func (r *run) settleAll(ctx context.Context, fail context.CancelCauseFunc) {
 	for first := range r.outcomes {
 		batch := r.gather(first)
-		if ctx.Err() != nil && context.Cause(ctx) != ErrInterrupted {
+		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrInterrupted) {
 			continue // the run has failed; the leases are given back
 		}
 		if err := r.settle(ctx, batch); err != nil {
