@@ -145,7 +145,7 @@ func known(ctx context.Context, ledger BatchLedger, ids []track.ID) error {
 		}
 	}
 	if len(unknown) > 0 {
-		return fmt.Errorf("%w: track %s", track.ErrNotFound, strings.Join(unknown, ", "))
+		return &InputError{"track_ids: there is no such track, or it is deleted: " + strings.Join(unknown, ", ")}
 	}
 	return nil
 }

@@ -1,0 +1,298 @@
+package migrate_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"trackstore/shared/migrate"
+	"trackstore/shared/track"
+)
+
+// addMany makes n small local tracks.
+func (r *rig) addMany(n int) map[track.ID][]byte {
+	r.Helper()
+	want := map[track.ID][]byte{}
+	for i := range n {
+		c := content(i, 100+i)
+		want[r.add(fmt.Sprintf("many/%d.wav", i), c)] = c
+	}
+	return want
+}
+
+func TestSeveralRunsShareTheTracks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	want := r.addMany(400)
+	summaries := make([]migrate.Summary, 3)
+	var group sync.WaitGroup
+	for i := range summaries {
+		group.Go(func() { summaries[i], _ = r.run(r.upload(), job()) })
+	}
+	group.Wait()
+	claimed, migrated := 0, 0
+	for _, s := range summaries {
+		claimed, migrated = claimed+s.Claimed, migrated+s.Migrated
+		if !s.Done {
+			t.Errorf("a run ended before all was done: %+v", s)
+		}
+	}
+	if claimed != len(want) || migrated != len(want) {
+		t.Errorf("%d claimed and %d migrated of %d: some were done twice or not at all", claimed, migrated, len(want))
+	}
+	for id, c := range want {
+		r.holds(id, track.S3, c)
+	}
+}
+
+// A run waits for the leases of others, and takes over those that are not renewed.
+func TestDeadLeasesAreTakenOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	want := r.addMany(20)
+	spec := track.ClaimSpec{Direction: track.ToS3, Token: track.NewID(), For: 700 * time.Millisecond, Limit: 10}
+	claims, err := r.ledger.Claim(t.Context(), spec)
+	if err != nil || len(claims.Leases) != 10 || !claims.More {
+		t.Fatalf("%+v, %v", claims, err)
+	}
+	impatient := job()
+	impatient.Patience = 0
+	if s, _ := r.run(r.upload(), impatient); s.Migrated != 10 || s.Remaining != 10 || s.Done {
+		t.Errorf("beside a live lease: %+v", s)
+	}
+	if s, _ := r.run(r.upload(), job()); s.Migrated != 10 || !s.Done {
+		t.Errorf("after it died: %+v", s)
+	}
+	for id, c := range want {
+		r.holds(id, track.S3, c)
+	}
+	// The dead worker wakes up: nothing of it counts any more.
+	var outcomes []track.Outcome
+	for _, l := range claims.Leases {
+		outcomes = append(outcomes, track.Outcome{Lease: l, State: track.Missing, Error: "late"})
+	}
+	verdicts, err := r.ledger.Settle(t.Context(), track.ToS3, outcomes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range verdicts {
+		if v != track.Lost {
+			t.Errorf("the dead worker's outcome is %s", v)
+		}
+	}
+	if err := r.ledger.Release(t.Context(), claims.Leases); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.one(`SELECT count(*)::text FROM track_migrations WHERE state = 'migrated'`); n != "20" {
+		t.Errorf("%s moves are recorded", n)
+	}
+}
+
+// The heartbeat holds leases longer than they last.
+func TestHeartbeat(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	want := r.addMany(4)
+	slow := &slowMover{Mover: r.upload(), delay: 1500 * time.Millisecond}
+	j := job()
+	j.Lease = 500 * time.Millisecond
+	var group sync.WaitGroup
+	group.Go(func() {
+		if s, _ := r.run(slow, j); s.Migrated != len(want) {
+			t.Errorf("%+v", s)
+		}
+	})
+	time.Sleep(700 * time.Millisecond)
+	if claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{
+		Direction: track.ToS3, Token: track.NewID(), For: time.Second, Limit: 10,
+	}); err != nil || len(claims.Leases) != 0 {
+		t.Errorf("leases with a heartbeat were taken: %+v, %v", claims, err)
+	}
+	group.Wait()
+}
+
+type slowMover struct {
+	migrate.Mover
+	delay time.Duration
+}
+
+func (s *slowMover) Move(ctx context.Context, l track.Lease) (track.Outcome, error) {
+	select {
+	case <-time.After(s.delay):
+	case <-ctx.Done():
+		return track.Outcome{}, ctx.Err()
+	}
+	return s.Mover.Move(ctx, l)
+}
+
+// Tracks that are replaced or deleted while they are copied are not flipped. The copies are
+// noted for the sweep, and the new files are moved in the same run.
+func TestOvertakenTracks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	replaced, deleted := r.add("old.wav", []byte("old")), r.add("deleted.wav", []byte("deleted"))
+	r.write("new.wav", []byte("new"))
+	overtaking := &overtakingMover{Mover: r.upload(), overtake: func(id track.ID) {
+		r.exec(`UPDATE tracks SET file_path = 'new.wav' WHERE id = $1 AND id = $2`, id, replaced)
+		r.exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1 AND id = $2`, id, deleted)
+	}}
+	summary, _ := r.run(overtaking, job())
+	if summary.Claimed != 3 || summary.Migrated != 1 || summary.Failed != 0 || !summary.Done {
+		t.Errorf("%+v", summary)
+	}
+	r.holds(replaced, track.S3, []byte("new"))
+	if got := r.one(`SELECT storage_backend FROM tracks WHERE id = $1`, deleted); got != track.Local {
+		t.Error("a deleted track was flipped")
+	}
+	if n := r.one(`SELECT count(*)::text FROM track_discards WHERE reason = 'orphaned' AND removed_at IS NULL`); n != "2" {
+		t.Errorf("%s copies are noted", n)
+	}
+	r.settled()
+}
+
+// overtakingMover has a user change each track once, after its copy and before its flip.
+type overtakingMover struct {
+	migrate.Mover
+	overtake func(track.ID)
+	seen     sync.Map
+}
+
+func (m *overtakingMover) Move(ctx context.Context, l track.Lease) (track.Outcome, error) {
+	o, err := m.Mover.Move(ctx, l)
+	if _, again := m.seen.LoadOrStore(l.TrackID, true); !again {
+		m.overtake(l.TrackID)
+	}
+	return o, err
+}
+
+// A rollback stops the workers of a migration at their next claim.
+func TestTurningTheDirectionStopsTheOthers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.addMany(200)
+	turning := &overtakingMover{Mover: r.upload(), overtake: func(track.ID) {
+		if _, err := r.ledger.Turn(context.Background(), track.ToLocal, true); err != nil {
+			t.Error(err)
+		}
+	}}
+	summary, err := migrate.Run(t.Context(), r.ledger, turning, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+	if !errors.Is(err, migrate.ErrTurned) || summary.Claimed == 0 || summary.Claimed == 200 {
+		t.Errorf("%+v, %v", summary, err)
+	}
+	r.settled()
+}
+
+func (r *rig) batch() *migrate.Batch {
+	return &migrate.Batch{
+		Ledger: r.ledger, Upload: r.upload(), Restore: migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3}),
+		Lease: 2 * time.Second, Log: quiet,
+	}
+}
+
+func (r *rig) handle(input string) (migrate.Summary, error) {
+	r.Helper()
+	var in migrate.Input
+	if err := json.Unmarshal([]byte(input), &in); err != nil {
+		return migrate.Summary{}, err
+	}
+	return r.batch().Handle(r.Context(), in)
+}
+
+func TestBatch(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	want := r.addMany(30)
+	var one track.ID
+	for one = range want {
+		break
+	}
+	steps := []struct {
+		input                        string
+		claimed, migrated, remaining int
+		done                         bool
+	}{
+		{fmt.Sprintf(`{"track_ids":[%q]}`, one), 1, 1, 0, true},
+		{`{"limit":9}`, 9, 9, 20, false},
+		{`{"direction":"to_s3","max_seconds":30}`, 20, 20, 0, true},
+		{`{}`, 0, 0, 0, true},
+		{`{"direction":"to_local","limit":10}`, 10, 10, 20, false},
+		{`{}`, 20, 20, 0, true}, // goes on in the direction that holds
+	}
+	for _, s := range steps {
+		got, err := r.handle(s.input)
+		if err != nil || got.Claimed != s.claimed || got.Migrated != s.migrated || got.Remaining != int64(s.remaining) || got.Done != s.done {
+			t.Errorf("%s: %+v, %v", s.input, got, err)
+		}
+	}
+	for id, c := range want {
+		r.holds(id, track.Local, c)
+	}
+}
+
+func TestBatchRefusesBadInput(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, input := range []string{
+		`{"direction":"up"}`, `{"limit":0}`, `{"limit":"many"}`, `{"max_seconds":0}`, `{"max_seconds":-1}`, `{"track_ids":["x"]}`, `{"unknown":1}`, `[]`,
+		fmt.Sprintf(`{"track_ids":[%q]}`, track.NewID()),
+	} {
+		if got, err := r.handle(input); err == nil {
+			t.Errorf("%s: %+v", input, got)
+		}
+	}
+}
+
+// While tracks are moved the other way, a batch changes nothing, and says that it is done.
+func TestBatchLeavesTheDirectionToThoseAtWork(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.addMany(3)
+	if s, err := r.handle(`{"limit":2}`); err != nil || s.Migrated != 2 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if _, err := r.ledger.Turn(t.Context(), track.ToLocal, true); err != nil {
+		t.Fatal(err)
+	}
+	claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{Direction: track.ToLocal, Token: track.NewID(), For: time.Minute, Limit: 1})
+	if err != nil || len(claims.Leases) != 1 {
+		t.Fatalf("%+v, %v", claims, err)
+	}
+	if s, err := r.handle(`{"direction":"to_s3"}`); err != nil || s.Claimed != 0 || !s.Done {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if err := r.ledger.Release(t.Context(), claims.Leases); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := r.handle(`{"direction":"to_s3"}`); err != nil || s.Migrated != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// A batch ends before its time is over, and gives back what it could not finish.
+func TestBatchEndsInTime(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for i := range 40 {
+		r.add(fmt.Sprintf("%d.wav", i), content(i, 100_000))
+	}
+	b := r.batch()
+	b.Upload = migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: r.s3, Large: r.s3, Sniff: noSniff, Bandwidth: 1})
+	started := time.Now()
+	two := 2.0
+	summary, err := b.Handle(t.Context(), migrate.Input{MaxSeconds: &two})
+	if took := time.Since(started); err != nil || took > 5*time.Second || summary.Done || summary.Claimed == 0 {
+		t.Errorf("%+v, %v, after %s", summary, err, took)
+	}
+	r.settled()
+
+	ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second) // as Lambda gives it, and five seconds of it are kept
+	defer cancel()
+	if summary, err := b.Handle(ctx, migrate.Input{}); err != nil || ctx.Err() != nil || summary.Done {
+		t.Errorf("%+v, %v", summary, err)
+	}
+	r.settled()
+}
