@@ -215,19 +215,18 @@ type changing struct {
 
 func (c *changing) OpenFile(path string) (track.File, error) {
 	f, err := c.r.disk.OpenFile(path)
-	return &changingFile{f, c, path, false}, err
+	return &changingFile{File: f, c: c, path: path}, err
 }
 
 type changingFile struct {
 	track.File
 	c    *changing
 	path string
-	done bool
+	once sync.Once // parts are read at the same time
 }
 
 func (f *changingFile) ReadAt(p []byte, offset int64) (int, error) {
-	if !f.done {
-		f.done = true
+	f.once.Do(func() {
 		f.c.mu.Lock()
 		f.c.left[f.path]--
 		change := f.c.left[f.path] >= 0
@@ -236,7 +235,7 @@ func (f *changingFile) ReadAt(p []byte, offset int64) (int, error) {
 			time.Sleep(2 * time.Millisecond) // so that the times differ
 			f.c.change(filepath.Join(f.c.r.root, f.path))
 		}
-	}
+	})
 	return f.File.ReadAt(p, offset)
 }
 
