@@ -15,6 +15,7 @@ import (
 	"trackstore/shared/pgstore"
 	"trackstore/shared/s3store"
 	"trackstore/shared/secrets"
+	"trackstore/shared/track"
 )
 
 type migrateCmd struct {
@@ -91,14 +92,15 @@ func finished(ctx context.Context, remain bool, err error) error {
 	return nil
 }
 
-func (m *migration) upload(bandwidth size) *migrate.Upload {
+// mover returns what moves tracks in direction d. It tells count how many bytes it moves.
+func (m *migration) mover(d track.Direction, bandwidth size, count func(bytes int64)) migrate.Mover {
+	bucket := countedBucket{m.bucket, count}
+	if d == track.ToLocal {
+		return migrate.NewRestore(migrate.Restore{Disk: m.disk, Bucket: bucket, Bandwidth: int64(bandwidth)})
+	}
 	return migrate.NewUpload(migrate.Upload{
-		Files: m.disk, Bucket: m.bucket, Large: m.bucket, Sniff: audio.Detect, Bandwidth: int64(bandwidth),
+		Files: m.disk, Bucket: bucket, Large: bucket, Sniff: audio.Detect, Bandwidth: int64(bandwidth),
 	})
-}
-
-func (m *migration) restore(bandwidth size) *migrate.Restore {
-	return migrate.NewRestore(migrate.Restore{Disk: m.disk, Bucket: m.bucket, Bandwidth: int64(bandwidth)})
 }
 
 // say writes a line for people.

@@ -38,13 +38,18 @@ func newMoveBar(w io.Writer, total int64) *moveBar {
 	return b
 }
 
-// add counts one more track.
-func (b *moveBar) add(bytes int64) {
-	if b == nil {
-		return
+// track counts one more track.
+func (b *moveBar) track() {
+	if b != nil {
+		b.bar.Increment()
 	}
-	b.bytes.Add(bytes)
-	b.bar.Increment()
+}
+
+// moved shows how many bytes were moved so far.
+func (b *moveBar) moved(bytes int64) {
+	if b != nil {
+		b.bytes.Store(bytes)
+	}
 }
 
 // stop leaves the bar as it is and waits until it is drawn.

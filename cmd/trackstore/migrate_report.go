@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"trackstore/shared/migrate"
 	"trackstore/shared/track"
@@ -23,15 +24,14 @@ type moveReport struct {
 	m    *migration
 	json bool
 
-	mu     sync.Mutex
-	bar    *moveBar
-	named  map[track.ID]bool // failures that were reported already
-	done   int64
-	bytes  int64
-	total  int64
-	failed int64
-	since  time.Time
-	last   time.Time // of the last line of progress
+	mu    sync.Mutex
+	bar   *moveBar
+	named map[track.ID]bool // failures that were reported already
+	done  int64
+	bytes int64
+	total int64
+	since time.Time
+	last  time.Time // of the last line of progress
 }
 
 func newMoveReport(m *migration, json bool) *moveReport {
@@ -71,6 +71,14 @@ func (r *moveReport) begin(total int64) {
 
 func (r *moveReport) end() { r.bar.stop() }
 
+// moved counts bytes on their way, from several goroutines at once.
+func (r *moveReport) moved(bytes int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bytes += bytes
+	r.bar.moved(r.bytes)
+}
+
 // Claimed is that of migrate.Observer.
 func (r *moveReport) Claimed(int) {}
 
@@ -89,12 +97,10 @@ func (r *moveReport) Settled(result migrate.Result) {
 	failed := result.Verdict == track.Settled && result.State.IsFailure()
 	if failed {
 		r.named[result.TrackID] = true
-		r.failed++
 		bytes = 0
 	}
 	r.done++
-	r.bytes += bytes
-	r.bar.add(bytes)
+	r.bar.track()
 	switch {
 	case r.json:
 		r.event(trackEvent{TrackID: result.TrackID, State: state, StorageKey: key, Bytes: bytes, Error: result.Error})
@@ -179,7 +185,7 @@ func printFailures(w io.Writer, all []track.MigrationFailure) {
 	if len(all) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n%s tracks could not be moved:\n", humanize.Comma(int64(len(all))))
+	fmt.Fprintf(w, "\n%s could not be moved:\n", english.Plural(len(all), "track", ""))
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TRACK\tSTATE\tFILE\tERROR")
 	for _, f := range all {

@@ -63,10 +63,6 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 		return finished(ctx, false, f.dryRun(ctx, m, out, d, ids, uploaded, nothing))
 	}
 
-	var mover migrate.Mover = m.upload(f.Bandwidth)
-	if d == track.ToLocal {
-		mover = m.restore(f.Bandwidth)
-	}
 	summary := migrate.Summary{Direction: d, Done: true}
 	if !nothing {
 		if _, err := m.ledger.Turn(ctx, d, true); err != nil {
@@ -80,7 +76,7 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 			total = min(total, int64(f.Limit))
 		}
 		out.begin(total)
-		summary, err = migrate.Run(ctx, m.ledger, mover, migrate.Job{
+		summary, err = migrate.Run(ctx, m.ledger, m.mover(d, f.Bandwidth, out.moved), migrate.Job{
 			TrackIDs: ids, Uploaded: uploaded, Limit: f.Limit, Workers: f.Workers, Lease: m.cfg.Migration.Lease,
 			Finish: interruptGrace, Patience: -1,
 		}, out, m.log)
