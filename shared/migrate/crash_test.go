@@ -78,6 +78,7 @@ type crashes struct {
 	*rig
 	program string
 	random  *rand.Rand
+	make    func(id track.ID, version int64, size int) []byte // nil: any bytes
 
 	mu                              sync.Mutex
 	tracks                          []track.ID
@@ -99,6 +100,9 @@ func (c *crashes) contentOf(id track.ID, version int64) []byte {
 	c.mu.Lock()
 	size := c.size[id]
 	c.mu.Unlock()
+	if c.make != nil {
+		return c.make(id, version, size)
+	}
 	head := []byte(fmt.Sprintf("%s version %d ", id, version))
 	return append(head, content(int(version), size)...)
 }
