@@ -86,7 +86,7 @@ type crashes struct {
 	kills, replaced, deleted, looks int
 }
 
-func buildProgram(t *testing.T) string {
+func buildProgram(t testing.TB) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "trackstore")
 	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/trackstore").CombinedOutput(); err != nil {

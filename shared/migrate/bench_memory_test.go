@@ -1,0 +1,63 @@
+package migrate_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// BenchmarkMemory reports the peak of a real process's resident memory for files of different
+// sizes. The files are sparse; what is sent is not.
+//
+//	go test -run=^$ -bench=Memory -benchtime=1x ./shared/migrate
+func BenchmarkMemory(b *testing.B) {
+	program := buildProgram(b)
+	for _, load := range []struct {
+		files int
+		size  int64
+	}{{1, 5 << 30}, {200, 64 << 20}, {100_000, 16 << 10}} {
+		b.Run(fmt.Sprintf("%dx%d", load.files, load.size), func(b *testing.B) {
+			var disk syscall.Statfs_t
+			need := uint64(load.files)*uint64(load.size) + 4<<30
+			if err := syscall.Statfs("/dev/shm", &disk); err != nil || disk.Bavail*uint64(disk.Bsize) < need {
+				b.Skipf("the S3 server needs %d MiB in memory for this", need>>20)
+			}
+			dir, err := os.MkdirTemp("/dev/shm", "trackstore-bench-")
+			if err != nil {
+				b.Skip(err)
+			}
+			defer os.RemoveAll(dir)
+			r := newRig(b)
+			r.useRoot(dir)
+			for i := range load.files {
+				path := fmt.Sprintf("%d.wav", i)
+				f, err := os.Create(filepath.Join(dir, path))
+				if err != nil {
+					b.Fatal(err)
+				}
+				// Not all the same, or they would all have one checksum.
+				_, err = fmt.Fprint(f, i)
+				if err == nil {
+					err = f.Truncate(load.size)
+				}
+				if err = errors.Join(err, f.Close()); err != nil {
+					b.Fatal(err)
+				}
+				r.insert(path)
+			}
+			c := &crashes{rig: r, program: program}
+			b.ResetTimer()
+			cmd := c.command("migrate-storage", "run", "--json")
+			if err := cmd.Run(); err != nil {
+				b.Fatal(err)
+			}
+			usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+			b.ReportMetric(float64(usage.Maxrss)/1024, "peak-MiB")
+			b.ReportMetric(float64(load.size)*float64(load.files)/b.Elapsed().Seconds()/(1<<20), "MiB/s")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
