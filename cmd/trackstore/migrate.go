@@ -80,9 +80,7 @@ func openMigration(ctx context.Context, c *console) (*migration, error) {
 // failures or findings.
 func finished(ctx context.Context, remain bool, err error) error {
 	switch {
-	case errors.Is(err, migrate.ErrTurned):
-		return errors.Join(withHint(err, "somebody has started a migration the other way; it goes on alone"), exitInterrupted)
-	case errors.Is(err, migrate.ErrInterrupted), err != nil && ctx.Err() != nil:
+	case errors.Is(err, migrate.ErrTurned), errors.Is(err, migrate.ErrInterrupted), err != nil && ctx.Err() != nil:
 		return exitInterrupted
 	case err != nil:
 		return err

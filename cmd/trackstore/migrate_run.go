@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"trackstore/shared/migrate"
@@ -86,6 +87,7 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 		}
 		if err != nil {
 			out.summary(summary)
+			fmt.Fprintf(c.stderr, "trackstore: %v; what was in flight is finished or given back\n", err)
 			return finished(ctx, false, err)
 		}
 	}

@@ -60,7 +60,7 @@ type Job struct {
 // Errors that end a run before its work is done. Leases are given back in each case.
 var (
 	ErrInterrupted = errors.New("interrupted")
-	ErrTurned      = errors.New("the direction of the migration was turned")
+	ErrTurned      = errors.New("somebody has begun to move tracks the other way")
 )
 
 // Summary is what a run did.

@@ -223,8 +223,8 @@ const forget = `
 	SELECT count(*) FROM held`
 
 // Settle flips the tracks of those outcomes that are Migrated, and records all of them,
-// in one statement; it returns a verdict for each. It may be repeated: an outcome that was
-// settled before gets the same verdict again.
+// in one statement; it returns a verdict for each. It may be repeated when its answer was
+// lost: what it settled, it finds settled.
 //
 // Only the holder of a lease gets to flip, and the flip compares before it sets, so that
 // neither a dead worker nor a user who replaces or deletes the track meanwhile is overrun.
