@@ -24,7 +24,7 @@ type slots struct {
 
 const (
 	firstSlots = 16
-	window     = 500 * time.Millisecond
+	window     = 200 * time.Millisecond
 	calm       = 10 * time.Second
 	// overhead is what a file costs beside its bytes, in bytes.
 	overhead = 128 << 10
