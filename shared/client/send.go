@@ -42,11 +42,12 @@ func (c *Client) Send(ctx context.Context, idempotencyKey string, r Request, fil
 		if earlier == 0 {
 			return *ticket.Put, nil
 		}
-		again, err := c.Open(ctx, idempotencyKey, r) // the URL may have run out
-		if err != nil || again.Put == nil {
-			return *ticket.Put, err
+		// The URL may have run out, or even the ticket: then this is a new one.
+		again, err := c.Open(ctx, idempotencyKey, r)
+		if err == nil && again.Put != nil {
+			ticket = again
 		}
-		return *again.Put, nil
+		return *ticket.Put, err
 	})
 	// 412: the key is written already, by a try whose answer was lost. Complete tells.
 	var p *Problem

@@ -40,14 +40,7 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 	s.goRun("sweep-uploads", func(ctx context.Context) { s.sweepOnSchedule(ctx, sweeper) })
 
 	handler := upload.New(upload.Config{
-		Limits: upload.Limits{
-			MaxBytes:       api.Uploads.MaxBytes,
-			SingleMaxBytes: api.Uploads.SingleMaxBytes,
-			URLTTL:         api.Uploads.URLTTL,
-			TTL:            api.Uploads.TTL,
-			MaxPending:     api.Uploads.MaxPending,
-			AllowedOrigins: api.Uploads.AllowedOrigins,
-		},
+		Limits:   upload.Limits(api.Uploads),
 		Auth:     auth.New(api.Auth),
 		Store:    st.db,
 		Confirm:  ingester,
