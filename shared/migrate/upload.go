@@ -66,8 +66,13 @@ func (u *Upload) Reachable(ctx context.Context) error {
 	return reachable(ctx, u.Files, u.Bucket)
 }
 
+// reachable reads, and not only asks for a description: the answer to that has no body to
+// tell a bucket that is not there from an object that is not.
 func reachable(ctx context.Context, files Files, bucket Bucket) error {
-	_, err := bucket.Head(ctx, track.MigratedPrefix, "")
+	body, err := bucket.Open(ctx, track.MigratedPrefix, "", 0, -1)
+	if err == nil {
+		err = body.Close()
+	}
 	if err != nil && !errors.Is(err, track.ErrNotFound) {
 		return fmt.Errorf("S3 does not answer as it should: %w", err)
 	}

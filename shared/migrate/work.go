@@ -21,21 +21,19 @@ func (r *run) work(stop, ctx context.Context, fail context.CancelCauseFunc, leas
 		if ctx.Err() != nil {
 			return // given back at the end of the run
 		}
-		if err != nil && worthAnother(err) {
-			if lease.Attempts < maxAttempts {
-				r.log.Debug("trying again", "track_id", lease.TrackID, "attempt", lease.Attempts, "err", err)
-				if pause(stop, backoff(r.job.Backoff, lease.Attempts)) != nil || r.slots.acquire(stop) != nil {
-					return // stopped while it waited
-				}
-				continue
+		if err != nil && worthAnother(err) && lease.Attempts < maxAttempts {
+			r.log.Debug("trying again", "track_id", lease.TrackID, "attempt", lease.Attempts, "err", err)
+			if pause(stop, backoff(r.job.Backoff, lease.Attempts)) != nil || r.slots.acquire(stop) != nil {
+				return // stopped while it waited
 			}
+			continue
+		}
+		if err != nil {
 			// Is it this track, or is everything out of reach? Then no track has failed.
 			if down := r.mover.Reachable(ctx); down != nil {
 				fail(fmt.Errorf("%w (after: %w)", down, err))
 				return
 			}
-		}
-		if err != nil {
 			outcome = failure(lease, track.Failed, err)
 		}
 		r.outcomes <- outcome
