@@ -1,10 +1,16 @@
 package migrate_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/url"
+	"sync/atomic"
 	"testing"
 
+	"trackstore/shared/migrate"
+	"trackstore/shared/s3store"
 	"trackstore/shared/track"
 )
 
@@ -42,5 +48,41 @@ func TestRunMovesEveryTrackOnce(t *testing.T) {
 	again, _ := r.run(r.upload(), job())
 	if again.Claimed != 0 || !again.Done {
 		t.Errorf("a second run: %+v", again)
+	}
+}
+
+// vanishing is a bucket that is gone from the first write on.
+type vanishing struct {
+	*s3store.Store
+	gone *atomic.Bool
+}
+
+var errNoBucket = errors.New("there is no such bucket")
+
+func (v vanishing) Create(context.Context, string, string, uint64, io.ReaderAt, int64) (track.Object, error) {
+	v.gone.Store(true)
+	return track.Object{}, errNoBucket
+}
+
+func (v vanishing) Open(ctx context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error) {
+	if v.gone.Load() {
+		return nil, errNoBucket
+	}
+	return v.Store.Open(ctx, key, versionID, offset, length)
+}
+
+// A bucket that is not there says nothing about any track.
+func TestABucketThatGoesAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.addMany(20)
+	bucket := vanishing{r.s3, &atomic.Bool{}}
+	mover := migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: bucket, Large: r.s3, Sniff: noSniff})
+	_, err := migrate.Run(t.Context(), r.ledger, mover, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+	if !errors.Is(err, errNoBucket) {
+		t.Errorf("the run ended with %v", err)
+	}
+	if n := r.one(`SELECT count(*)::text FROM track_migrations`); n != "0" {
+		t.Errorf("%s tracks are leased or have failed", n)
 	}
 }
