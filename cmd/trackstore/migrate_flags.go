@@ -41,7 +41,8 @@ func (s *share) UnmarshalText(b []byte) error {
 
 // whichTracks are the flags that narrow a command down.
 type whichTracks struct {
-	Track []track.ID `placeholder:"ID" help:"Only this track; may be given several times."`
+	// No list: of an empty one, such as a variable that is not set, "all tracks" would come.
+	Track []track.ID `sep:"none" placeholder:"ID" help:"Only this track; may be given several times."`
 }
 
 // locate refuses tracks that do not exist, and splits the rest by whether they are already
