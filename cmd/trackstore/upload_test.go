@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -214,8 +215,10 @@ func TestUpload(t *testing.T) {
 
 	t.Run("killed, and taken up where it stopped", func(t *testing.T) {
 		path, content := wav("killed.wav", 900) // 75 MiB: 5 parts
+		var hanging atomic.Int32
 		proxy.while(func(_ http.ResponseWriter, r *http.Request, _ int) bool {
 			if n, _ := proxy.counts(); n >= 2 {
+				hanging.Add(1)
 				hang(r)
 			}
 			return false
@@ -224,10 +227,8 @@ func TestUpload(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-			if n, _ := proxy.counts(); n >= 2 {
-				break
-			}
+		// Until both requests in flight hang, so that no part is on its way when it dies.
+		for deadline := time.Now().Add(60 * time.Second); hanging.Load() < 2; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("no part came")
 			}
