@@ -79,7 +79,7 @@ const (
 // of ctx, to finish what it holds.
 func (b *Batch) Handle(ctx context.Context, in Input) (Summary, error) {
 	started := time.Now()
-	look, err := b.Ledger.Outlook(ctx, in.Direction)
+	look, err := b.Ledger.Outlook(ctx, nil)
 	if err != nil {
 		return Summary{}, err
 	}

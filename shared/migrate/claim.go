@@ -78,7 +78,8 @@ func (r *run) claim(stop context.Context, after track.ID, limit int) (claims tra
 }
 
 // anotherPass waits for what may still become claimable: own tracks in flight, which a
-// user may have replaced, and the leases of other processes, which may die.
+// user may have replaced, and the leases of other processes, which may die, or which end
+// with a track moved the other way when the direction has just been turned.
 func (r *run) anotherPass(stop context.Context, gotSome bool, waitingSince *time.Time) (bool, error) {
 	for r.held.size() > 0 {
 		if pause(stop, 10*time.Millisecond) != nil {
@@ -91,7 +92,7 @@ func (r *run) anotherPass(stop context.Context, gotSome bool, waitingSince *time
 		if freed, err = r.ledger.Expire(stop); err != nil {
 			return err
 		}
-		look, err = r.ledger.Outlook(stop, r.mover.Direction())
+		look, err = r.ledger.Outlook(stop, r.job.TrackIDs)
 		return err
 	})
 	switch {

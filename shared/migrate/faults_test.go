@@ -158,9 +158,9 @@ func (l faultyLedger) Expire(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-func (l faultyLedger) Outlook(ctx context.Context, d track.Direction) (o track.Outlook, err error) {
+func (l faultyLedger) Outlook(ctx context.Context, ids []track.ID) (o track.Outlook, err error) {
 	err = l.hit("Outlook", func() (err error) {
-		o, err = l.Store.Outlook(ctx, d)
+		o, err = l.Store.Outlook(ctx, ids)
 		return err
 	})
 	return o, err

@@ -17,7 +17,7 @@ type Ledger interface {
 	Release(ctx context.Context, leases []track.Lease) error
 	Settle(ctx context.Context, d track.Direction, outcomes []track.Outcome) ([]track.Verdict, error)
 	Expire(ctx context.Context) (freed int64, err error)
-	Outlook(ctx context.Context, d track.Direction) (track.Outlook, error)
+	Outlook(ctx context.Context, ids []track.ID) (track.Outlook, error)
 	Remaining(ctx context.Context, d track.Direction, ids []track.ID, uploaded bool) (int64, error)
 }
 

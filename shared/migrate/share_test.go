@@ -186,6 +186,53 @@ func TestTurningTheDirectionStopsTheOthers(t *testing.T) {
 	r.settled()
 }
 
+// A rollback that overtakes a migration also takes back what was in flight at that moment.
+func TestARollbackWaitsForWhatIsInFlight(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	want := r.addMany(5)
+	var group sync.WaitGroup
+	group.Go(func() {
+		slow := &slowMover{Mover: r.upload(), delay: time.Second}
+		if s, err := migrate.Run(t.Context(), r.ledger, slow, job(), &results{all: map[track.ID]migrate.Result{}}, quiet); !errors.Is(err, migrate.ErrTurned) || s.Migrated != len(want) {
+			t.Errorf("the migration: %+v, %v", s, err)
+		}
+	})
+	for r.one(`SELECT count(*)::text FROM track_migrations`) != "5" {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if _, err := r.ledger.Turn(t.Context(), track.ToLocal, true); err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := r.run(migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3}), job()); s.Migrated != len(want) || !s.Done {
+		t.Errorf("the rollback: %+v", s)
+	}
+	group.Wait()
+	for id, c := range want {
+		r.holds(id, track.Local, c)
+	}
+	r.settled()
+}
+
+// A run of some tracks does not wait for those who move others.
+func TestARunOfSomeTracksWaitsForTheseAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	mine := r.add("mine.wav", []byte("mine"))
+	other := r.add("other.wav", []byte("other"))
+	claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{
+		Direction: track.ToS3, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{other},
+	})
+	if err != nil || len(claims.Leases) != 1 {
+		t.Fatalf("%+v, %v", claims, err)
+	}
+	j := job()
+	j.TrackIDs = []track.ID{mine}
+	if s, _ := r.run(r.upload(), j); s.Migrated != 1 || !s.Done { // or the test takes an hour
+		t.Errorf("%+v", s)
+	}
+}
+
 func (r *rig) batch() *migrate.Batch {
 	return &migrate.Batch{
 		Ledger: r.ledger, Upload: r.upload(), Restore: migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3}),

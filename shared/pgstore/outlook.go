@@ -10,16 +10,19 @@ import (
 	"trackstore/shared/track"
 )
 
-// Outlook tells in which direction tracks are to move, and who holds leases of direction d.
-func (s *Store) Outlook(ctx context.Context, d track.Direction) (track.Outlook, error) {
+// Outlook tells in which direction tracks are to move, and how many are leased; of ids only,
+// where these are given. Leases of the other direction count: where they end, tracks become
+// claimable.
+func (s *Store) Outlook(ctx context.Context, ids []track.ID) (track.Outlook, error) {
 	var look track.Outlook
 	var expiry *time.Duration
 	err := retry(ctx, func() error {
 		return s.pool.QueryRow(ctx, `
 			SELECT coalesce((SELECT direction FROM track_migration_direction), 'to_s3'),
 				count(*), min(lease_expires_at) - now()
-			FROM track_migrations WHERE state = 'leased' AND direction = $1 AND lease_expires_at > now()`,
-			s.freshPlan(), d).Scan(&look.Direction, &look.Leased, &expiry)
+			FROM track_migrations WHERE state = 'leased' AND lease_expires_at > now()
+				AND (NOT $1::boolean OR track_id = ANY ($2::text[]::uuid[]))`,
+			s.freshPlan(), len(ids) > 0, texts(ids)).Scan(&look.Direction, &look.Leased, &expiry)
 	})
 	if expiry != nil {
 		look.NextExpiry = *expiry

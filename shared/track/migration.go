@@ -100,7 +100,7 @@ const (
 // Outlook is who is at work.
 type Outlook struct {
 	Direction  Direction     // that workers are to move in
-	Leased     int64         // tracks under a live lease, of the direction that was asked for
+	Leased     int64         // tracks under a live lease, in either direction
 	NextExpiry time.Duration // until the first of these leases may run out
 }
 
