@@ -258,4 +258,6 @@ func (r *rig) exec(sql string, args ...any) {
 	}
 }
 
+var discard = slog.New(slog.DiscardHandler)
+
 func wav(seed int64) []byte { return audiotest.WAV(1, seed)[:8000] }
