@@ -1,7 +1,7 @@
 # trackstore. `make` lists what there is to do.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint template bench e2e sam-local
+.PHONY: help run build test lint template bench fuzz e2e sam-local
 .DELETE_ON_ERROR:
 
 include functions/build.mk
@@ -9,6 +9,7 @@ include functions/build.mk
 # make test PACKAGES=./shared/upload/... FLAGS='-run TestPut'; make run FLAGS=--containers
 PACKAGES ?= ./...
 FLAGS    ?=
+FUZZTIME ?= 10s
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +43,14 @@ template: bin/venv/bin/sam bin/node_modules/.bin/asl-validator ## Check template
 
 bench: ## Run the benchmarks, which print ratios against a peer in the same run
 	@go test -run='^$$' -bench=. -benchmem $(FLAGS) $(PACKAGES)
+
+# go test fuzzes one target at a time. What it finds goes to testdata/fuzz, and is a test from then on.
+fuzz: ## Fuzz every parser that meets the outside, FUZZTIME each (default 10s)
+	@set -e; \
+	git grep -o '^func Fuzz[A-Za-z0-9]*' -- '*_test.go' | while IFS=: read -r file target; do \
+		echo "$$file $${target#func }"; \
+		go test -run='^$$' -fuzz="^$${target#func }$$" -fuzztime=$(FUZZTIME) "./$$(dirname "$$file")"; \
+	done
 
 e2e: ## Drive the console page and Uppy in a headless browser
 	@$(MAKE) --no-print-directory -C e2e
