@@ -39,10 +39,25 @@ func (s *share) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// trackIDs is a flag's list of ids, with commas between them. It is never empty: of a
+// variable that is not set, "all tracks" would come.
+type trackIDs []track.ID
+
+// UnmarshalText adds ids to the list.
+func (ids *trackIDs) UnmarshalText(b []byte) error {
+	for text := range strings.SplitSeq(string(b), ",") {
+		id, err := track.ParseID(text)
+		if err != nil {
+			return err
+		}
+		*ids = append(*ids, id)
+	}
+	return nil
+}
+
 // whichTracks are the flags that narrow a command down.
 type whichTracks struct {
-	// No list: of an empty one, such as a variable that is not set, "all tracks" would come.
-	Track []track.ID `sep:"none" placeholder:"ID" help:"Only this track; may be given several times."`
+	Track trackIDs `placeholder:"ID,..." help:"Only this track; may be given several times."`
 }
 
 // locate refuses tracks that do not exist, and splits the rest by whether they are already
