@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"trackstore/shared/audio"
 	"trackstore/shared/awsdefault"
@@ -74,6 +75,19 @@ func openMigration(ctx context.Context, c *console) (*migration, error) {
 	}
 	m.disk, err = diskstore.New(diskstore.Config{Root: cfg.Storage.LocalDir, Logger: m.log})
 	return m, err
+}
+
+// close does not wait long for a database that does not answer: the process is at its end.
+func (m *migration) close() {
+	closed := make(chan struct{})
+	go func() {
+		m.ledger.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(500 * time.Millisecond):
+	}
 }
 
 // finished turns the end of a command into its exit code: remain says whether it leaves

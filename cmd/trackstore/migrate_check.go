@@ -26,7 +26,7 @@ func (cmd *migrateVerifyCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	defer m.ledger.Close()
+	defer m.close()
 	v, err := migrate.Verify(ctx, m.ledger, m.disk, m.bucket, float64(cmd.Sample), m.finding(cmd.JSON))
 	if cmd.JSON {
 		writeJSON(m.stdout, struct {
@@ -52,7 +52,7 @@ func (cmd *migratePurgeCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	defer m.ledger.Close()
+	defer m.close()
 	grace := m.cfg.Retention.Grace
 	if cmd.Grace != nil {
 		grace = *cmd.Grace
@@ -110,7 +110,7 @@ func (cmd *migrateAuditCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	defer m.ledger.Close()
+	defer m.close()
 	a, err := migrate.Audit(ctx, m.ledger, m.disk, m.bucket, m.cfg.Retention.Grace, m.finding(cmd.JSON))
 	if cmd.JSON {
 		writeJSON(m.stdout, struct {

@@ -39,7 +39,7 @@ func (cmd *migrateRollbackCmd) Run(ctx context.Context, c *console) error {
 
 // interruptGrace is how long copies may go on after an interrupt. What is left of the ten
 // seconds is for settling and giving leases back.
-const interruptGrace = 5 * time.Second
+const interruptGrace = 4 * time.Second
 
 func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, uploaded bool) error {
 	if err := f.validate(); err != nil {
@@ -49,7 +49,7 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 	if err != nil {
 		return err
 	}
-	defer m.ledger.Close()
+	defer m.close()
 	target := map[track.Direction]string{track.ToS3: track.S3, track.ToLocal: track.Local}[d]
 	ids, there, err := f.locate(ctx, m, target)
 	if err != nil {

@@ -30,7 +30,7 @@ func (cmd *migrateStatusCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	defer m.ledger.Close()
+	defer m.close()
 	for {
 		if err := cmd.show(ctx, m); err != nil {
 			if ctx.Err() != nil && cmd.Watch {
@@ -84,7 +84,7 @@ func (cmd *migratePlanCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	defer m.ledger.Close()
+	defer m.close()
 	e, err := migrate.Plan(ctx, m.ledger, m.disk)
 	if err != nil {
 		return finished(ctx, false, err)
@@ -111,7 +111,7 @@ func (cmd *migrateRetryCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	defer m.ledger.Close()
+	defer m.close()
 	freed, err := m.ledger.Retry(ctx)
 	if err != nil {
 		return finished(ctx, false, err)

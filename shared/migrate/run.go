@@ -104,7 +104,11 @@ func Run(ctx context.Context, ledger Ledger, mover Mover, job Job, observer Obse
 	if err != nil && !errors.Is(err, ErrTurned) && !errors.Is(err, ErrInterrupted) {
 		return r.summary, err
 	}
-	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	patience := 5 * time.Second
+	if ctx.Err() != nil {
+		patience = lastLook
+	}
+	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	remaining, lookErr := ledger.Remaining(look, mover.Direction(), job.TrackIDs, job.Uploaded)
 	r.summary.Remaining = remaining
@@ -191,7 +195,7 @@ func (r *run) giveBack(ctx context.Context) error {
 	if len(leases) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastReturn)
 	defer cancel()
 	return r.ledger.Release(ctx, leases)
 }

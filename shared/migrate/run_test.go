@@ -8,8 +8,10 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"trackstore/shared/migrate"
+	"trackstore/shared/pgstore"
 	"trackstore/shared/s3store"
 	"trackstore/shared/track"
 )
@@ -84,5 +86,43 @@ func TestABucketThatGoesAway(t *testing.T) {
 	}
 	if n := r.one(`SELECT count(*)::text FROM track_migrations`); n != "0" {
 		t.Errorf("%s tracks are leased or have failed", n)
+	}
+}
+
+// hanging is a database that does not answer any more, from the first settlement on.
+type hanging struct {
+	*pgstore.Store
+	interrupt context.CancelFunc
+}
+
+func (h hanging) Settle(ctx context.Context, _ track.Direction, _ []track.Outcome) ([]track.Verdict, error) {
+	h.interrupt()
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (h hanging) Release(ctx context.Context, _ []track.Lease) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (h hanging) Remaining(ctx context.Context, _ track.Direction, _ []track.ID, _ bool) (int64, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+// An interrupt ends a run also where the database hangs.
+func TestInterruptWhereTheDatabaseHangs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.addMany(200) // more than one settlement holds
+	ctx, interrupt := context.WithCancel(t.Context())
+	started := time.Now()
+	_, err := migrate.Run(ctx, hanging{r.ledger, interrupt}, r.upload(), job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+	if !errors.Is(err, migrate.ErrInterrupted) {
+		t.Errorf("the run ended with %v", err)
+	}
+	if took := time.Since(started); took > 15*time.Second { // a settlement alone may take a minute
+		t.Errorf("it took %s", took)
 	}
 }

@@ -14,16 +14,27 @@ const (
 	settleDelay = 100 * time.Millisecond
 )
 
+// What an interrupted run has when its copies have ended: so much for settling, for giving
+// leases back, and for a last look. The database may not answer at all.
+const (
+	lastSettle = 1500 * time.Millisecond
+	lastReturn = 1500 * time.Millisecond
+	lastLook   = time.Second
+)
+
 // settleAll writes outcomes to the database until their channel is closed. Until then a
 // crash loses them: the copies stay, their leases run out, and whoever claims the tracks
 // next finds the copies there.
 func (r *run) settleAll(ctx context.Context, fail context.CancelCauseFunc) {
+	settling, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastSettle, cancel) })()
 	for first := range r.outcomes {
 		batch := r.gather(first)
 		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrInterrupted) {
 			continue // the run has failed; the leases are given back
 		}
-		if err := r.settle(ctx, batch); err != nil {
+		if err := r.settle(settling, batch); err != nil {
 			fail(err)
 		}
 	}
@@ -47,9 +58,9 @@ func (r *run) gather(first track.Outcome) []track.Outcome {
 	return batch
 }
 
-// settle flips and records a batch. After an interruption it gets a last short try.
+// settle flips and records a batch.
 func (r *run) settle(ctx context.Context, batch []track.Outcome) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout(ctx))
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var verdicts []track.Verdict
 	err := patiently(ctx, r.job.Backoff, func() (err error) {
@@ -67,13 +78,6 @@ func (r *run) settle(ctx context.Context, batch []track.Outcome) error {
 		r.observer.Settled(Result{o, verdicts[i]})
 	}
 	return nil
-}
-
-func settleTimeout(ctx context.Context) time.Duration {
-	if ctx.Err() != nil {
-		return 2 * time.Second
-	}
-	return time.Minute
 }
 
 func (r *run) count(f func(*Summary)) {
