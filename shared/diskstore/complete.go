@@ -99,6 +99,9 @@ func join(root *os.Root, dir string, parts []part, dst *os.File) (got received, 
 	for _, p := range parts {
 		src, err := root.Open(path.Join(dir, p.name))
 		if errors.Is(err, os.ErrNotExist) {
+			if _, err := root.Lstat(dir); err != nil {
+				return got, err // the upload itself is gone
+			}
 			return got, fmt.Errorf("%w: part %d was sent again meanwhile", track.ErrInvalidParts, p.Number)
 		}
 		if err != nil {

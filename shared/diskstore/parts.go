@@ -120,6 +120,10 @@ func listParts(root *os.Root, dir string) ([]part, error) {
 			parts = append(parts, p)
 		}
 	}
+	// Completed or aborted meanwhile: what was seen may not be all.
+	if _, err := root.Lstat(dir); err != nil {
+		return nil, err
+	}
 	return parts, nil
 }
 

@@ -281,14 +281,25 @@ func TestAnUnclearCompletionIsSettledByALook(t *testing.T) {
 			t.Errorf("%v: %v", err, done)
 		}
 	}
-	faulty.completed = nil
+}
 
-	o, list = open()
-	for _, r := range together(8, func(int) reply { return s.complete(o, list) }) {
-		if done := r.want(200); done["state"] != "stored" {
-			t.Errorf("at once: %v", done)
+// Putting a large file together takes a while, in which the storage has neither its parts
+// nor the file.
+func TestCompleteIsCalledAtOnce(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, s *stage) {
+		content := audiotest.WAV(400, 1)
+		o := s.open(len(content), "method", "multipart")
+		var named []answer
+		for i, part := range o.obj("multipart").list("parts") {
+			named = append(named, s.putPart(part, cut(content, 16<<20, i+1)))
 		}
-	}
+		for _, r := range together(8, func(int) reply { return s.complete(o, answer{"parts": named}) }) {
+			if done := r.want(200); done["state"] != "stored" {
+				t.Errorf("complete: %v", done)
+			}
+		}
+	})
 }
 
 // The process dies between the row and the backend: the upload can still be used.

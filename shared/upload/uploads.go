@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -126,13 +127,20 @@ func (a *api) complete(r *http.Request, u track.Upload, named []track.Part) (tra
 	if unclear != nil && !track.IsRetryable(unclear) {
 		return u, unclear
 	}
-	settled, err := a.Confirm.Confirm(ctx, u.ID)
+	u, err := a.confirm(ctx, u)
 	if err != nil {
 		return u, err
 	}
-	for _, s := range settled {
-		if s.ID == u.ID {
-			u = s
+	// A twin of this call may be putting the parts together: until it is done, the storage
+	// has neither the parts nor the file.
+	for wait := 50 * time.Millisecond; u.State == track.UploadPending && u.MultipartID != "" && unclear == nil && wait < 5*time.Second; wait *= 2 {
+		select {
+		case <-ctx.Done():
+			return u, ctx.Err()
+		case <-time.After(wait):
+		}
+		if u, err = a.confirm(ctx, u); err != nil {
+			return u, err
 		}
 	}
 	switch u.State {
@@ -145,6 +153,17 @@ func (a *api) complete(r *http.Request, u track.Upload, named []track.Part) (tra
 		return u, refuse(NotUploaded, "the bytes are not there yet; the upload stays pending")
 	}
 	return u, refuse(NotPending, "the upload is %s", u.State)
+}
+
+// confirm settles u, if its bytes are there, and returns it as it then is.
+func (a *api) confirm(ctx context.Context, u track.Upload) (track.Upload, error) {
+	settled, err := a.Confirm.Confirm(ctx, u.ID)
+	for _, s := range settled {
+		if s.ID == u.ID {
+			u = s
+		}
+	}
+	return u, err
 }
 
 // abortUpload is DELETE /v1/uploads/{upload_id}. The row goes first: from then on no
