@@ -47,7 +47,8 @@ func (c Checksum) Validate() error {
 		return fmt.Errorf("algorithm %q is none of CRC64NVME, SHA256, CRC32C", c.Algorithm)
 	}
 	sum, err := base64.StdEncoding.Strict().DecodeString(c.Value)
-	if err != nil || len(sum) != size {
+	// The decoder passes over line breaks, which no header can have.
+	if err != nil || len(sum) != size || strings.ContainsAny(c.Value, "\r\n") {
 		return fmt.Errorf("value is not the base64 form of a %s sum (%d bytes)", c.Algorithm, size)
 	}
 	return nil

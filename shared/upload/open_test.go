@@ -212,6 +212,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"algorithm in lower case", file(1, "checksum", sum("sha256", 32)), 422, upload.InvalidRequest, "checksum.algorithm: "},
 		{"short sum", file(1, "checksum", sum("CRC64NVME", 7)), 422, upload.InvalidRequest, "checksum.value: "},
 		{"no base64", file(1, "checksum", answer{"algorithm": "CRC32C", "value": "!!"}), 422, upload.InvalidRequest, "checksum.value: "},
+		{"base64 with a line break", file(1, "checksum", answer{"algorithm": "CRC32C", "value": "AAAA\nAA=="}), 422, upload.InvalidRequest, "checksum.value: "},
 
 		{"unknown method", file(1, "method", "ftp"), 422, upload.InvalidRequest, "method: "},
 		{"empty method", file(1, "method", ""), 422, upload.InvalidRequest, "method: "},
