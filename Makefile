@@ -1,7 +1,7 @@
 # trackstore. `make` lists what there is to do.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint template bench fuzz e2e sam-local
+.PHONY: help run build test lint template bench load fuzz e2e sam-local
 .DELETE_ON_ERROR:
 
 include functions/build.mk
@@ -43,6 +43,9 @@ template: bin/venv/bin/sam bin/node_modules/.bin/asl-validator ## Check template
 
 bench: ## Run the benchmarks, which print ratios against a peer in the same run
 	@go test -run='^$$' -bench=. -benchmem $(FLAGS) $(PACKAGES)
+
+load: ## Upload from 200 clients for a minute to the running local stack; every upload must be stored
+	@set -a; . "$${TRACKSTORE_DEV_DIR:-.local}/env"; set +a; go run ./bench/load
 
 # go test fuzzes one target at a time. What it finds goes to testdata/fuzz, and is a test from then on.
 fuzz: ## Fuzz every parser that meets the outside, FUZZTIME each (default 10s)
