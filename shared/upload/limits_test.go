@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"trackstore/shared/audiotest"
 	"trackstore/shared/track"
@@ -67,6 +68,21 @@ func TestWhatIsOverFreesItsPlace(t *testing.T) {
 	s.sql("UPDATE track_uploads SET created_at = now() - interval '2 hours', expires_at = now() - interval '1 hour' WHERE id = $1", o.str("upload_id"))
 	if s.open(100); s.sql("SELECT state FROM track_uploads WHERE id = $1", o.str("upload_id")) != "pending" {
 		t.Error("an overdue upload lost its state without a look at its bytes")
+	}
+}
+
+// Who chooses URLs of a short life does not wait for minutes until their tickets are over.
+func TestATicketEndsSoonAfterItsURL(t *testing.T) {
+	t.Parallel()
+	for ttl, want := range map[time.Duration]time.Duration{2 * time.Second: 4 * time.Second, time.Hour: 65 * time.Minute} {
+		s := start(t, func(c *upload.Config) { c.Limits.URLTTL = ttl })
+		for _, method := range []string{"put", "post"} {
+			o := s.open(100, "method", method)
+			life := s.sql("SELECT (expires_at - created_at)::text FROM track_uploads WHERE id = $1", o.str("upload_id"))
+			if got, err := time.Parse("15:04:05", life); err != nil || got.Sub(got.Truncate(24*time.Hour)) != want {
+				t.Errorf("URL %v, %s: the ticket lives %s", ttl, method, life)
+			}
+		}
 	}
 }
 

@@ -97,7 +97,7 @@ func (a *api) place(t *track.Ticket, filename string, format track.Format) {
 	t.Key = track.UploadKey(t.TrackID, t.ID, filename)
 	t.Format, t.ContentType = format, format.ContentType()
 	t.MaxPending = a.Limits.MaxPending
-	t.Life = a.Limits.URLTTL + eventMargin
+	t.Life = a.Limits.ticketLife()
 	if t.Method == track.MethodMultipart {
 		t.Life = a.Limits.TTL
 		t.PartSize = partSize(t.Size)

@@ -25,9 +25,11 @@ type Limits struct {
 	AllowedOrigins []string      // of browsers that may call; "*" is any
 }
 
-// eventMargin is how long a ticket that is sent in one request outlives its URL: the
-// transfer may have begun in the URL's last second, and its event takes a while.
-const eventMargin = 5 * time.Minute
+// ticketLife is how long a ticket lives that is sent in one request: longer than its URL,
+// for the transfer may have begun in the URL's last second, and its event takes a while.
+func (l Limits) ticketLife() time.Duration {
+	return l.URLTTL + min(l.URLTTL, 5*time.Minute)
+}
 
 // Authenticator tells whose request it is. An error that is to be answered with 401 has a
 // method Challenge, for the header WWW-Authenticate; its text is for the client.
