@@ -248,6 +248,22 @@ func TestUpload(t *testing.T) {
 		}
 	})
 
+	t.Run("killed while the storage puts the parts together", func(t *testing.T) {
+		path, content := wav("assembled.wav", 450)
+		first, _ := upload(t, env, path)
+		id := first["assembled.wav"]["upload_id"].(string)
+		// As it is then: the parts are gone, and the row does not know yet.
+		stack.query("UPDATE track_uploads SET state = 'pending', finished_at = NULL WHERE id = $1 RETURNING id::text", id)
+		done := make(chan map[string]map[string]any)
+		go func() {
+			again, _ := upload(t, env, path)
+			done <- again
+		}()
+		time.Sleep(500 * time.Millisecond) // it has found out, most likely
+		stack.query("UPDATE track_uploads SET state = 'stored', finished_at = now() WHERE id = $1 RETURNING id::text", id)
+		same((<-done)["assembled.wav"], content)
+	})
+
 	t.Run("interrupted", func(t *testing.T) {
 		path, content := wav("interrupted.wav", 1)
 		proxy.while(func(_ http.ResponseWriter, r *http.Request, _ int) bool {

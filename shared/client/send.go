@@ -105,7 +105,13 @@ func (c *Client) sendParts(ctx context.Context, t Ticket, size int64, file io.Re
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
+	err = g.Wait()
+	if p := (*Problem)(nil); errors.As(err, &p) && p.Status == http.StatusNotFound {
+		// An earlier run was killed after it said that all is sent: the storage is putting
+		// the parts together, and lists none any more.
+		return c.wait(ctx, t.ID)
+	}
+	if err != nil {
 		return now, err
 	}
 
@@ -115,6 +121,17 @@ func (c *Client) sendParts(ctx context.Context, t Ticket, size int64, file io.Re
 	}
 	slices.SortFunc(parts, func(a, b track.Part) int { return int(a.Number - b.Number) })
 	return c.Complete(ctx, t.ID, parts)
+}
+
+// wait returns an upload once it is settled.
+func (c *Client) wait(ctx context.Context, id string) (u Upload, err error) {
+	err = c.retry(ctx, func(int) error {
+		if u, err = c.Get(ctx, id); err == nil && u.State == track.UploadPending {
+			err = temporary{errors.New("the storage has all parts, and has not put them together yet")}
+		}
+		return err
+	})
+	return u, err
 }
 
 // put sends body to where target says, asking it anew for each try, and returns the ETag.
