@@ -233,6 +233,67 @@ func TestARunOfSomeTracksWaitsForTheseAlone(t *testing.T) {
 	}
 }
 
+// A claim that had to wait looks at the tracks as they were before; what others have moved
+// meanwhile is not claimed again, and keeps its record.
+func TestAClaimThatWaitedLeavesFinishedTracksAlone(t *testing.T) {
+	t.Parallel()
+	for _, d := range []track.Direction{track.ToS3, track.ToLocal} {
+		t.Run(string(d), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			first, second := r.add("first.wav", []byte("first")), r.add("second.wav", []byte("second"))
+			var mover migrate.Mover = r.upload()
+			if d == track.ToLocal {
+				r.run(mover, job())
+				mover = migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3})
+				if _, err := r.ledger.Turn(t.Context(), d, true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			claim := func(d track.Direction, lease time.Duration, ids ...track.ID) track.Claims {
+				claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{
+					Direction: d, Token: track.NewID(), For: lease, Limit: 10, TrackIDs: ids,
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				return claims
+			}
+			claim(d, time.Millisecond, first)
+			lock, err := r.sql.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer lock.Rollback(context.WithoutCancel(t.Context()))
+			if _, err := lock.Exec(t.Context(), `SELECT FROM track_migrations WHERE track_id = $1 FOR UPDATE`, first); err != nil {
+				t.Fatal(err)
+			}
+
+			var claims track.Claims
+			var waiting sync.WaitGroup
+			waiting.Go(func() { claims = claim(d, time.Minute) })
+			for r.one(`SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == "0" {
+				time.Sleep(5 * time.Millisecond)
+			}
+			j := job()
+			j.TrackIDs, j.Limit = []track.ID{second}, 1
+			if s, _ := r.run(mover, j); s.Migrated != 1 {
+				t.Errorf("%+v", s)
+			}
+			if err := lock.Rollback(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			waiting.Wait()
+			if len(claims.Leases) != 1 || claims.Leases[0].TrackID != first {
+				t.Errorf("claimed %+v", claims.Leases)
+			}
+			if got := r.one(`SELECT state || ' ' || (crc64nvme IS NOT NULL) FROM track_migrations WHERE track_id = $1`, second); got != "migrated true" {
+				t.Errorf("the record of a finished move is now: %s", got)
+			}
+		})
+	}
+}
+
 func (r *rig) batch() *migrate.Batch {
 	return &migrate.Batch{
 		Ledger: r.ledger, Upload: r.upload(), Restore: migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3}),

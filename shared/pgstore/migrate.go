@@ -36,7 +36,9 @@ func (s *Store) Turn(ctx context.Context, d track.Direction, force bool) (held t
 // stored direction is another.
 //
 // It takes no lock on tracks. Two claims that meet choose the same candidates; the row of
-// track_migrations decides, and the one that comes second gets those that are left.
+// track_migrations decides, and the one that comes second gets those that are left. It may
+// come so late that a candidate has been moved meanwhile: then the row is not the one that
+// made it a candidate.
 func (s *Store) Claim(ctx context.Context, spec track.ClaimSpec) (track.Claims, error) {
 	sql, args := claimStatement(spec)
 	args = append([]any{s.freshPlan()}, args...)
@@ -77,6 +79,12 @@ func claimStatement(spec track.ClaimSpec) (sql string, args []any) {
 	return fmt.Sprintf(claimToS3, spec.Limit), args
 }
 
+// What made track_migrations m a candidate's row still holds: a lease has a token of its own,
+// and an outcome its time. A lease that was dead may have been extended since.
+const isStillCandidate = `EXISTS (SELECT FROM candidates c WHERE c.id = m.track_id
+				AND (c.state, c.lease_token, c.finished_at) IS NOT DISTINCT FROM (m.state, m.lease_token, m.finished_at))
+			AND NOT (m.state = 'leased' AND m.lease_expires_at > now())`
+
 // OFFSET 0 keeps the planner from reading track_migrations from its beginning, in step with
 // tracks, and from reading all of it: a hundred look-ups cost less, however large it is.
 //
@@ -85,7 +93,7 @@ func claimStatement(spec track.ClaimSpec) (sql string, args []any) {
 // a dead lease, the state of an older version, a finished move in the other direction.
 const claimToS3 = `
 	WITH candidates AS MATERIALIZED (
-		SELECT t.id, t.file_version, t.file_path
+		SELECT t.id, t.file_version, t.file_path, m.state, m.lease_token, m.finished_at
 		FROM tracks t LEFT JOIN LATERAL (SELECT * FROM track_migrations WHERE track_id = t.id OFFSET 0) AS m ON true
 		WHERE t.storage_backend = 'local' AND t.id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000')
 			AND (NOT $4::boolean OR t.id = ANY ($5::text[]::uuid[]))
@@ -104,8 +112,7 @@ const claimToS3 = `
 			lease_token = excluded.lease_token, lease_expires_at = excluded.lease_expires_at,
 			started_at = excluded.started_at, attempts = 0, storage_key = NULL, size = NULL, crc64nvme = NULL,
 			error = NULL, finished_at = NULL, purged_at = NULL
-		WHERE NOT (m.state = 'leased' AND m.lease_expires_at > now()
-			OR m.direction = 'to_s3' AND m.file_version = excluded.file_version AND ` + isFailure + `)
+		WHERE ` + isStillCandidate + `
 		RETURNING m.track_id
 	)
 	SELECT c.id, c.file_version, c.file_path, '', '', 0::bigint, '', false, won.track_id IS NOT NULL
@@ -118,7 +125,7 @@ const claimToS3 = `
 const claimToLocal = `
 	WITH candidates AS MATERIALIZED (
 		SELECT t.id, t.file_version, coalesce(t.file_path, '') AS file_path, t.storage_key,
-			coalesce(t.storage_version_id, '') AS storage_version_id
+			coalesce(t.storage_version_id, '') AS storage_version_id, m.state, m.lease_token, m.finished_at
 		FROM tracks t LEFT JOIN LATERAL (SELECT * FROM track_migrations WHERE track_id = t.id OFFSET 0) AS m ON true
 		WHERE t.storage_backend = 's3' AND t.id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000')
 			AND (NOT $4::boolean OR t.id = ANY ($5::text[]::uuid[]))
@@ -141,8 +148,7 @@ const claimToLocal = `
 			crc64nvme = CASE WHEN m.storage_key = excluded.storage_key THEN m.crc64nvme END,
 			finished_at = CASE WHEN m.storage_key = excluded.storage_key THEN m.finished_at END,
 			purged_at = CASE WHEN m.storage_key = excluded.storage_key THEN m.purged_at ELSE now() END
-		WHERE NOT (m.state = 'leased' AND m.lease_expires_at > now()
-			OR m.direction = 'to_local' AND m.file_version = excluded.file_version AND ` + isFailure + `)
+		WHERE ` + isStillCandidate + `
 		RETURNING m.track_id, m.size, m.crc64nvme, m.purged_at IS NOT NULL AS purged
 	)
 	SELECT c.id, c.file_version, c.file_path, c.storage_key, c.storage_version_id,
