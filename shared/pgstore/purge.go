@@ -37,7 +37,7 @@ func (s *Store) Mark(ctx context.Context, l track.Lease, grace time.Duration) (m
 				FROM tracks t
 				WHERE m.track_id = $1 AND t.id = m.track_id AND `+isPurgeable+` AND m.finished_at <= now() - $2::interval
 					AND m.file_version = $3 AND m.storage_key = $4 AND t.file_path = $5
-					AND NOT EXISTS (SELECT FROM tracks other WHERE other.file_path = $5 AND other.storage_backend = 'local'
+					AND NOT EXISTS (SELECT FROM tracks other WHERE other.file_path = $5 AND other.file_path <> '' AND other.storage_backend = 'local'
 						AND other.deleted_at IS NULL)
 				RETURNING m.track_id
 			), noted AS (
@@ -72,7 +72,7 @@ func (s *Store) InUse(ctx context.Context, paths []string) (inUse bool, err erro
 		return s.pool.QueryRow(ctx, `
 			SELECT EXISTS (
 				SELECT FROM tracks t LEFT JOIN track_migrations m ON m.track_id = t.id
-				WHERE t.file_path = ANY ($1::text[]) AND t.deleted_at IS NULL
+				WHERE t.file_path = ANY ($1::text[]) AND t.file_path <> '' AND t.deleted_at IS NULL
 					AND (t.storage_backend = 'local' OR m.state = 'leased' AND m.direction = 'to_local' AND m.purged_at IS NULL))`,
 			paths).Scan(&inUse)
 	})

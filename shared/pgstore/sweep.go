@@ -165,7 +165,7 @@ WITH input AS MATERIALIZED (
 		WHEN n.backend = 's3' THEN EXISTS (SELECT FROM tracks t
 			WHERE t.storage_backend = 's3' AND t.storage_key = n.storage_key AND t.deleted_at IS NULL)
 		ELSE EXISTS (SELECT FROM tracks t
-			WHERE t.file_path = ANY (n.names) AND t.deleted_at IS NULL
+			WHERE t.file_path = ANY (n.names) AND t.file_path <> '' AND t.deleted_at IS NULL
 				-- A row on S3 names the copy that it left on disk while a rollback is about to use it.
 				AND (t.storage_backend = 'local' OR EXISTS (SELECT FROM track_migrations m
 					WHERE m.track_id = t.id AND m.state = 'leased' AND m.direction = 'to_local' AND m.lease_expires_at > now())))
