@@ -12,22 +12,16 @@ import (
 	"trackstore/shared/track"
 )
 
-// HeadLen is how many of a file's first bytes Sniff wants to see.
+// HeadLen is how many bytes Detect reads at a time.
 const HeadLen = 4096
 
-// Sniff returns the format of the file that begins with head. It is false for what is not
-// audio, or audio of a format that trackstore does not take.
-//
-// Where head ends before it shows, a tag that goes before MP3 counts as MP3, and an MP4
-// file as audio; Detect knows.
-func Sniff(head []byte) (track.Format, bool) {
-	f, ok, _ := Detect(bytes.NewReader(head)) // this reader does not fail
-	return f, ok
-}
-
-// Detect is Sniff for a whole file. It reads HeadLen bytes at the start, and where a
+// Detect returns the format of a file. It is false for what is not audio, or audio of a
+// format that trackstore does not take. It reads HeadLen bytes at the start, and where a
 // format needs it a few more pieces of at most that size further on. The error is one of
 // reading.
+//
+// Where the file ends before it shows, a tag that goes before MP3 counts as MP3, and an MP4
+// file as audio.
 func Detect(file io.ReaderAt) (track.Format, bool, error) {
 	head, err := read(file, 0, HeadLen)
 	if err != nil {

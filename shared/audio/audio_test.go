@@ -55,9 +55,9 @@ func TestFormatsAreRecognised(t *testing.T) {
 				t.Errorf("%s %s: got %q, %t, %v", file.Ext, name, got, ok, err)
 			}
 		}
-		got, ok := audio.Sniff(file.Bytes[:min(len(file.Bytes), audio.HeadLen)])
-		if got != want[file.Ext] || !ok {
-			t.Errorf("%s by its head: got %q, %t", file.Ext, got, ok)
+		got, ok, err := audio.Detect(bytes.NewReader(file.Bytes[:min(len(file.Bytes), audio.HeadLen)]))
+		if got != want[file.Ext] || !ok || err != nil {
+			t.Errorf("%s by its head: got %q, %t, %v", file.Ext, got, ok, err)
 		}
 	}
 	mp3, wav := audiotest.MP3(2, 1), audiotest.WAV(1, 1)

@@ -124,11 +124,6 @@ func (c *Client) Complete(ctx context.Context, id string, parts []track.Part) (U
 	return u, err
 }
 
-// Abort gives an upload up.
-func (c *Client) Abort(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodDelete, "/v1/uploads/"+id, "", nil, nil)
-}
-
 // call sends one request of the API, again and again while it fails in passing.
 func (c *Client) call(ctx context.Context, method, path, idempotencyKey string, body, answer any) error {
 	var payload []byte
