@@ -10,14 +10,22 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// bars shows progress on a terminal. A nil *bars, and one on anything else, shows nothing.
-type bars struct{ p *mpb.Progress }
-
-func newBars(w io.Writer) *bars {
+// newProgress returns what draws bars on a terminal, and nil where w is none.
+func newProgress(w io.Writer) *mpb.Progress {
 	if f, ok := w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
 		return nil
 	}
-	return &bars{mpb.New(mpb.WithOutput(w), mpb.WithWidth(40))}
+	return mpb.New(mpb.WithOutput(w), mpb.WithWidth(40))
+}
+
+// bars shows the progress of several files. A nil one shows nothing.
+type bars struct{ p *mpb.Progress }
+
+func newBars(w io.Writer) *bars {
+	if p := newProgress(w); p != nil {
+		return &bars{p}
+	}
+	return nil
 }
 
 // add shows a bar of size bytes until done is called.

@@ -3,11 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"sync/atomic"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 )
@@ -22,10 +20,10 @@ type moveBar struct {
 
 // newMoveBar returns nil where w is no terminal.
 func newMoveBar(w io.Writer, total int64) *moveBar {
-	if f, ok := w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
+	b := &moveBar{progress: newProgress(w)}
+	if b.progress == nil {
 		return nil
 	}
-	b := &moveBar{progress: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40))}
 	started := time.Now()
 	b.bar = b.progress.AddBar(total,
 		mpb.PrependDecorators(decor.CountersNoUnit("%d / %d tracks")),

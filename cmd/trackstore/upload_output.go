@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"trackstore/shared/track"
 )
 
@@ -82,7 +80,7 @@ func (o *uploadOutput) close(ctx context.Context) error {
 			"event": "summary", "stored": o.stored, "failed": o.failed, "bytes": o.bytes, "seconds": seconds,
 		})
 	} else {
-		fmt.Fprintf(o.console.stderr, "%d stored, %d failed, %s in %.1f s\n", o.stored, o.failed, humanize.IBytes(uint64(o.bytes)), seconds)
+		fmt.Fprintf(o.console.stderr, "%d stored, %d failed, %s in %.1f s\n", o.stored, o.failed, bytesText(o.bytes), seconds)
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -316,9 +316,9 @@ func TestUpload(t *testing.T) {
 // summary by "summary", and the exit code.
 func upload(t *testing.T, env []string, args ...string) (results map[string]map[string]any, code int) {
 	t.Helper()
-	out, err := command(t, env, append([]string{"upload", "--json"}, args...)...).Output()
-	exit := new(exec.ExitError)
-	if err != nil && !errors.As(err, &exit) {
+	cmd := command(t, env, append([]string{"upload", "--json"}, args...)...)
+	out, err := cmd.Output()
+	if err != nil && !errors.As(err, new(*exec.ExitError)) {
 		t.Fatal(err)
 	}
 	results = make(map[string]map[string]any)
@@ -333,15 +333,5 @@ func upload(t *testing.T, env []string, args ...string) (results map[string]map[
 		}
 		results[name] = result
 	}
-	if len(exit.Stderr) > 0 && testing.Verbose() {
-		t.Logf("%s", exit.Stderr)
-	}
-	return results, max(0, exitOf(exit))
-}
-
-func exitOf(e *exec.ExitError) int {
-	if e.ProcessState == nil {
-		return 0
-	}
-	return e.ExitCode()
+	return results, cmd.ProcessState.ExitCode()
 }
