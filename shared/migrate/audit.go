@@ -35,8 +35,6 @@ type ListedBucket interface {
 type ListedFiles interface {
 	LocalFiles
 	Listed
-	// AbsPath returns the absolute form of a path under the root.
-	AbsPath(rel string) string
 }
 
 // Audited is what Audit looked at.

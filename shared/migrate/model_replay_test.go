@@ -108,7 +108,7 @@ func (p *replay) idle(w world) {
 	}
 	w.disk[w.row.path], w.objects[w.move.key] = w.move.content, w.move.content
 	if !w.purgeable(allRules) {
-		marked, err := p.ledger.Mark(p.Context(), p.purgeLease(w), 0)
+		marked, err := p.mark(w)
 		if err != nil || marked {
 			p.Errorf("a local copy was marked (%t, %v)", marked, err)
 		}
@@ -150,7 +150,7 @@ func (p *replay) do(s step, before world) {
 			p.Fatal(err)
 		}
 	case "purge marks":
-		marked, err := p.ledger.Mark(ctx, p.purgeLease(before), 0)
+		marked, err := p.mark(before)
 		if err != nil || !marked {
 			p.Fatalf("mark: %v, %v", marked, err)
 		}
@@ -167,8 +167,9 @@ func (p *replay) do(s step, before world) {
 	}
 }
 
-func (p *replay) purgeLease(w world) track.Lease {
-	return track.Lease{TrackID: p.id, FileVersion: int64(w.row.version), Key: p.key(w.row.key), FilePath: p.path(w.row.path)}
+func (p *replay) mark(w world) (bool, error) {
+	l := track.Lease{TrackID: p.id, FileVersion: int64(w.row.version), Key: p.key(w.row.key), FilePath: p.path(w.row.path)}
+	return p.ledger.Mark(p.Context(), l, []string{l.FilePath}, 0)
 }
 
 func (p *replay) settle(me worker, o track.Outcome) {

@@ -3,8 +3,8 @@ package migrate
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,15 +19,16 @@ type Purges interface {
 	// Unfinished yields the marked copies whose removal is not noted. FilePath and TrackID
 	// are set.
 	Unfinished(ctx context.Context) iter.Seq2[track.Lease, error]
-	// Mark marks the local copy, if the track is still as l says. After it no rollback uses it.
-	Mark(ctx context.Context, l track.Lease, grace time.Duration) (bool, error)
+	// Mark marks the local copy, which has these paths, if the track is still as l says. After
+	// it no rollback uses the file.
+	Mark(ctx context.Context, l track.Lease, paths []string, grace time.Duration) (bool, error)
 	// Unmark takes a mark back.
-	Unmark(ctx context.Context, l track.Lease) error
+	Unmark(ctx context.Context, l track.Lease, paths []string) error
 	// InUse reports whether a local track names the file by one of these paths, or is about
 	// to: a rollback of it is under way.
 	InUse(ctx context.Context, paths []string) (bool, error)
 	// Unlinked notes that a marked copy is gone.
-	Unlinked(ctx context.Context, l track.Lease) error
+	Unlinked(ctx context.Context, paths []string) error
 	// LocalPaths yields the file_path of every track that is local.
 	LocalPaths(ctx context.Context) iter.Seq2[string, error]
 }
@@ -35,8 +36,7 @@ type Purges interface {
 // LocalFiles is the disk, as far as files are removed.
 type LocalFiles interface {
 	Files
-	// ResolveFile returns the path, with no link in it, of the file that a path leads to.
-	ResolveFile(filePath string) (string, error)
+	Paths
 	// RemoveFile removes a name: a file or a link.
 	RemoveFile(filePath string) error
 }
@@ -117,7 +117,11 @@ func (p *purger) purge(ctx context.Context, l track.Lease) error {
 	}
 	// R6: the mark goes first. From here on no rollback uses the file, and a crash leaves a
 	// marked file, which the next purge or the sweep removes.
-	marked, err := p.purges.Mark(ctx, l, p.grace)
+	_, marks, err := p.paths(l.FilePath)
+	if err != nil {
+		return err
+	}
+	marked, err := p.purges.Mark(ctx, l, marks, p.grace)
 	if err != nil || !marked {
 		return err // not marked: replaced, deleted or rolled back meanwhile
 	}
@@ -126,37 +130,47 @@ func (p *purger) purge(ctx context.Context, l track.Lease) error {
 
 // finish removes a marked copy. A rollback of another track that names the same file may
 // have looked before the mark was there: its lease, or the row that it made local, shows.
+// One that claims after this look finds the mark.
 func (p *purger) finish(ctx context.Context, l track.Lease) error {
-	paths := []string{l.FilePath}
-	resolved, err := p.files.ResolveFile(l.FilePath)
-	if err != nil && !errors.Is(err, track.ErrNotFound) {
+	names, marks, err := p.paths(l.FilePath)
+	if err != nil {
 		return p.keep(finding(LocalUnreadable, l, err.Error()))
 	}
-	if err == nil && resolved != l.FilePath {
-		paths = append(paths, resolved)
-	}
-	inUse, err := p.purges.InUse(ctx, paths)
+	inUse, err := p.purges.InUse(ctx, names)
 	if err != nil {
 		return err
 	}
 	if inUse || p.isNamed(l.FilePath) {
-		if err := p.purges.Unmark(ctx, l); err != nil {
+		if err := p.purges.Unmark(ctx, l, marks); err != nil {
 			return err
 		}
 		return p.keep(finding(LocalShared, l, "a local track names the same file"))
 	}
-	for i := len(paths) - 1; i >= 0; i-- { // the file itself, then the link that led to it
-		if err := p.files.RemoveFile(paths[i]); err != nil && !errors.Is(err, track.ErrNotFound) {
+	for _, path := range marks { // the file itself, then the link that led to it
+		if err := p.files.RemoveFile(path); err != nil && !errors.Is(err, track.ErrNotFound) {
 			if errors.Is(err, track.ErrUnavailable) {
 				return err
 			}
 			return p.keep(finding(LocalUnreadable, l, err.Error()))
 		}
 	}
-	if err := p.purges.Unlinked(ctx, l); err != nil {
+	if err := p.purges.Unlinked(ctx, marks); err != nil {
 		return err
 	}
 	return p.count(func(r *Purged) { r.Purged++; r.Bytes += l.Size })
+}
+
+// paths returns by which names of a file its use shows, and which are marked and removed: a
+// plain one is enough, for who looks for marks asks for both plain ones.
+func (p *purger) paths(filePath string) (names, marks []string, err error) {
+	plain, err := plainPaths(p.files, filePath)
+	if errors.Is(err, track.ErrNotFound) {
+		return []string{filePath}, []string{filePath}, nil
+	}
+	if err != nil || slices.Contains(plain, filePath) {
+		return plain, []string{filePath}, err
+	}
+	return append(plain, filePath), []string{plain[0], filePath}, nil
 }
 
 func (p *purger) isNamed(filePath string) bool {
@@ -176,35 +190,4 @@ func (p *purger) count(f func(*Purged)) error {
 	defer p.mu.Unlock()
 	f(&p.result)
 	return nil
-}
-
-// pathSet is a set of paths in 8 bytes each. It may take a path for one of its own that it
-// is not, once in 10^12 questions of a set of 10^7.
-type pathSet struct {
-	seed   maphash.Seed
-	hashes map[uint64]struct{}
-}
-
-func newPathSet() pathSet { return pathSet{maphash.MakeSeed(), map[uint64]struct{}{}} }
-
-func (s pathSet) add(path string) { s.hashes[maphash.String(s.seed, path)] = struct{}{} }
-
-func (s pathSet) has(path string) bool {
-	_, ok := s.hashes[maphash.String(s.seed, path)]
-	return ok
-}
-
-// resolveAll returns the files that paths lead to. Two paths are one file if they resolve
-// to the same: absolute or relative, with links or without.
-func resolveAll(paths iter.Seq2[string, error], files LocalFiles) (pathSet, error) {
-	set := newPathSet()
-	for path, err := range paths {
-		if err != nil {
-			return set, err
-		}
-		if resolved, err := files.ResolveFile(path); err == nil {
-			set.add(resolved)
-		}
-	}
-	return set, nil
 }

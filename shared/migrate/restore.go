@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/minio/crc64nvme"
@@ -18,8 +19,8 @@ import (
 // a new name, synced with its folders, or none (R1); what is there already is track.ErrExists.
 type Disk interface {
 	Files
+	Paths
 	CreateFile(filePath string, fill func(*os.File) error) error
-	ResolveFile(filePath string) (string, error)
 }
 
 // Restore moves tracks from S3 to disk.
@@ -88,22 +89,23 @@ func (r *Restore) Move(ctx context.Context, lease track.Lease) (track.Outcome, e
 }
 
 // keep uses the local copy that the migration left, if it still is what was recorded (R6:
-// and not marked for removal, which the flip looks at once more).
+// and not marked for removal, which the flip looks at once more). Its path has to be a plain
+// one: another row may name the file by another path, and who purges that row's copy must
+// find this one.
 func (r *Restore) keep(ctx context.Context, lease track.Lease) (track.Outcome, bool) {
 	if lease.Purged || lease.FilePath == "" || lease.Checksum == "" {
+		return track.Outcome{}, false
+	}
+	plain, err := plainPaths(r.Disk, lease.FilePath)
+	if err != nil || !slices.Contains(plain, lease.FilePath) {
 		return track.Outcome{}, false
 	}
 	size, sum, err := r.readFile(ctx, lease.FilePath)
 	if err != nil || size != lease.Size || track.HexSum(sum) != lease.Checksum {
 		return track.Outcome{}, false
 	}
-	resolved, err := r.Disk.ResolveFile(lease.FilePath)
-	if err != nil {
-		return track.Outcome{}, false
-	}
 	return track.Outcome{
-		Lease: lease, State: track.Migrated, NewPath: lease.FilePath, Aliases: []string{resolved},
-		NewSize: size, NewChecksum: lease.Checksum,
+		Lease: lease, State: track.Migrated, NewPath: lease.FilePath, Aliases: plain, NewSize: size, NewChecksum: lease.Checksum,
 	}, true
 }
 

@@ -29,7 +29,7 @@ const isPurgeable = `m.state = 'migrated' AND m.direction = 'to_s3' AND m.purged
 // older than grace, and no other track uses the file, by its very path. It reports whether
 // it did. The same statement notes the file among the discards, so that a crash before the
 // removal is made good by the sweep or by the next purge.
-func (s *Store) Mark(ctx context.Context, l track.Lease, grace time.Duration) (marked bool, err error) {
+func (s *Store) Mark(ctx context.Context, l track.Lease, paths []string, grace time.Duration) (marked bool, err error) {
 	err = retry(ctx, func() error {
 		return s.pool.QueryRow(ctx, `
 			WITH marked AS (
@@ -42,24 +42,28 @@ func (s *Store) Mark(ctx context.Context, l track.Lease, grace time.Duration) (m
 				RETURNING m.track_id
 			), noted AS (
 				INSERT INTO track_discards (track_id, backend, storage_key, reason, removed_at)
-				SELECT track_id, 'local', $5, 'purged', now() FROM marked
+				SELECT track_id, 'local', path, 'purged', now() FROM marked, unnest($6::text[]) path ORDER BY path
 				ON CONFLICT (backend, storage_key) DO UPDATE
 				SET track_id = excluded.track_id, reason = excluded.reason, removed_at = excluded.removed_at, gone_at = NULL
 			)
-			SELECT EXISTS (SELECT FROM marked)`, l.TrackID, grace, l.FileVersion, l.Key, l.FilePath).Scan(&marked)
+			SELECT EXISTS (SELECT FROM marked)`, l.TrackID, grace, l.FileVersion, l.Key, l.FilePath, paths).Scan(&marked)
 	})
 	return marked, s.failure("mark a local copy", err)
 }
 
-// Unmark takes back a mark whose file has not been removed.
-func (s *Store) Unmark(ctx context.Context, l track.Lease) error {
+// Unmark takes back a mark whose file has not been removed. The notes stay where another
+// track has marked the same file: that one may be about to remove it.
+func (s *Store) Unmark(ctx context.Context, l track.Lease, paths []string) error {
 	err := retry(ctx, func() error {
 		_, err := s.pool.Exec(ctx, `
 			WITH unmarked AS (
 				UPDATE track_migrations SET purged_at = NULL WHERE track_id = $1 AND purged_at IS NOT NULL
 			)
-			DELETE FROM track_discards WHERE backend = 'local' AND storage_key = $2 AND reason = 'purged' AND gone_at IS NULL`,
-			l.TrackID, l.FilePath)
+			DELETE FROM track_discards
+			WHERE backend = 'local' AND storage_key = ANY ($2::text[]) AND reason = 'purged' AND gone_at IS NULL
+				AND NOT EXISTS (SELECT FROM track_migrations m JOIN tracks t ON t.id = m.track_id
+					WHERE t.file_path = ANY ($2::text[]) AND t.file_path <> '' AND m.purged_at IS NOT NULL AND m.track_id <> $1)`,
+			l.TrackID, paths)
 		return err
 	})
 	return s.failure("take the mark off a local copy", err)
@@ -80,11 +84,11 @@ func (s *Store) InUse(ctx context.Context, paths []string) (inUse bool, err erro
 }
 
 // Unlinked notes that a marked local copy is gone.
-func (s *Store) Unlinked(ctx context.Context, l track.Lease) error {
+func (s *Store) Unlinked(ctx context.Context, paths []string) error {
 	err := retry(ctx, func() error {
 		_, err := s.pool.Exec(ctx, `
 			UPDATE track_discards SET gone_at = now()
-			WHERE backend = 'local' AND storage_key = $1 AND removed_at IS NOT NULL AND gone_at IS NULL`, l.FilePath)
+			WHERE backend = 'local' AND storage_key = ANY ($1::text[]) AND removed_at IS NOT NULL AND gone_at IS NULL`, paths)
 		return err
 	})
 	return s.failure("note a removed local copy", err)

@@ -1,0 +1,133 @@
+package migrate_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"trackstore/shared/migrate"
+	"trackstore/shared/pgstore"
+	"trackstore/shared/track"
+)
+
+// Two tracks on S3 left the same file on disk, and each spells its path in its own way. One
+// copy is purged while the other track is rolled back, in every order of their steps:
+// whichever is faster, the track that came back has its bytes.
+func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	restore := migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3})
+	type race struct {
+		purged, back track.ID
+		paths        [2]string // of the purged track and of the other
+		steps        [3]int    // at which of the purge's moments the rollback claims, reads and flips
+		content      []byte
+	}
+	var races []race
+	for _, steps := range orders(4) {
+		for pair := range 4 * 4 {
+			if pair/4 == pair%4 {
+				continue
+			}
+			dir := fmt.Sprint("album", len(races))
+			plain, link := dir+"/x.wav", dir+"-link"
+			if err := os.Symlink(dir, filepath.Join(r.root, link)); err != nil {
+				t.Fatal(err)
+			}
+			spellings := [4]string{plain, filepath.Join(r.root, plain), dir + "/./x.wav", link + "/x.wav"}
+			c := race{paths: [2]string{spellings[pair/4], spellings[pair%4]}, steps: steps, content: content(len(races), 100)}
+			r.write(plain, c.content)
+			c.purged, c.back = r.insert(c.paths[0]), r.insert(c.paths[1])
+			races = append(races, c)
+		}
+	}
+	r.run(r.upload(), job())
+	if _, err := r.ledger.Turn(t.Context(), track.ToLocal, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range races {
+		var lease track.Lease
+		var outcome track.Outcome
+		steps := []func() error{
+			func() error {
+				claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{
+					Direction: track.ToLocal, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{c.back},
+				})
+				if err == nil {
+					lease = claims.Leases[0]
+				}
+				return err
+			},
+			func() (err error) {
+				outcome, err = restore.Move(t.Context(), lease)
+				return err
+			},
+			func() error {
+				_, err := r.ledger.Settle(t.Context(), track.ToLocal, []track.Outcome{outcome})
+				return err
+			},
+		}
+		next := 0
+		until := func(moment int) {
+			for ; next < len(steps) && c.steps[next] <= moment; next++ {
+				if err := steps[next](); err != nil {
+					t.Fatalf("%v: rollback, step %d: %v", c, next, err)
+				}
+			}
+		}
+		r.exec(`UPDATE track_migrations SET finished_at = now() - CASE track_id WHEN $1 THEN interval '1 day' ELSE '0' END`, c.purged)
+		_, err := migrate.Purge(t.Context(), pausedPurges{r.ledger, until}, pausedFiles{r.disk, until}, r.s3, time.Hour, func(migrate.Finding) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(len(steps))
+		for _, id := range []track.ID{c.purged, c.back} {
+			if got, err := r.bytesOf(id); err != nil || !bytes.Equal(got, c.content) {
+				t.Errorf("%q purged, %q rolled back at %v: %d bytes, %v", c.paths[0], c.paths[1], c.steps, len(got), err)
+			}
+		}
+	}
+}
+
+// orders returns the ways to take three steps, one after the other, at some of n moments.
+func orders(n int) (all [][3]int) {
+	for a := range n {
+		for b := a; b < n; b++ {
+			for c := b; c < n; c++ {
+				all = append(all, [3]int{a, b, c})
+			}
+		}
+	}
+	return all
+}
+
+// pausedPurges lets others act before the mark, and between the mark and the second look.
+type pausedPurges struct {
+	*pgstore.Store
+	until func(moment int)
+}
+
+func (p pausedPurges) Mark(ctx context.Context, l track.Lease, paths []string, grace time.Duration) (bool, error) {
+	p.until(0)
+	return p.Store.Mark(ctx, l, paths, grace)
+}
+
+func (p pausedPurges) InUse(ctx context.Context, paths []string) (bool, error) {
+	p.until(1)
+	return p.Store.InUse(ctx, paths)
+}
+
+// pausedFiles lets others act before the file is removed.
+type pausedFiles struct {
+	migrate.LocalFiles
+	until func(moment int)
+}
+
+func (p pausedFiles) RemoveFile(filePath string) error {
+	p.until(2)
+	return p.LocalFiles.RemoveFile(filePath)
+}
