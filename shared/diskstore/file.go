@@ -3,9 +3,11 @@ package diskstore
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"trackstore/shared/track"
@@ -82,23 +84,54 @@ func (f *file) Identity() (track.FileIdentity, error) {
 	return identity(info), nil
 }
 
-// ResolveFile returns the path under the root, with no link in it, of the file that a path
-// leads to. Two paths lead to one file if they resolve to the same; hard links apart.
-func (s *Store) ResolveFile(filePath string) (string, error) {
+// PlainPaths returns the two plain ways to write the path of the file that a path leads to,
+// with no link and no detour in them: relative to the root, and absolute. Two paths lead to
+// one file if these are the same; hard links apart. Its errors are those of OpenFile.
+func (s *Store) PlainPaths(filePath string) ([]string, error) {
 	root, err := s.openRoot()
 	if err != nil {
-		return "", failure("resolve", filePath, err)
+		return nil, failure("resolve", filePath, err)
 	}
 	defer root.Close()
+	return s.plainPaths(root, filePath)
+}
+
+func (s *Store) plainPaths(root *os.Root, filePath string) ([]string, error) {
 	rel, err := s.locate(filePath)
 	if err == nil {
 		rel, err = s.resolve(root, rel)
 	}
-	return rel, failure("resolve", filePath, err)
+	if err != nil {
+		return nil, failure("resolve", filePath, err)
+	}
+	return []string{rel, filepath.Join(s.root, rel)}, nil
 }
 
-// AbsPath returns the absolute form of a path under the root.
-func (s *Store) AbsPath(rel string) string { return filepath.Join(s.root, rel) }
+// OddPaths returns, by the plain relative path of each file, those of the given paths that
+// lead to it and are not plain: through links, or by a detour. Paths that lead to no file
+// under the root are left out; where that cannot be told, there is an error.
+func (s *Store) OddPaths(filePaths iter.Seq2[string, error]) (map[string][]string, error) {
+	root, err := s.openRoot()
+	if err != nil {
+		return nil, failure("resolve", ".", err)
+	}
+	defer root.Close()
+	odd := make(map[string][]string)
+	for filePath, err := range filePaths {
+		if err != nil {
+			return nil, err
+		}
+		plain, err := s.plainPaths(root, filePath)
+		switch {
+		case errors.Is(err, track.ErrNotFound), errors.Is(err, track.ErrOutsideRoot), errors.Is(err, syscall.ELOOP):
+		case err != nil:
+			return nil, err
+		case !slices.Contains(plain, filePath):
+			odd[plain[0]] = append(odd[plain[0]], filePath)
+		}
+	}
+	return odd, nil
+}
 
 // RemoveFile removes the name that a path ends with, durably: the file, or the link, never
 // what a link leads to. Its errors are those of OpenFile.

@@ -8,10 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"trackstore/shared/diskstore"
 	"trackstore/shared/track"
@@ -317,18 +320,32 @@ func TestRemoveFileRemovesNothingElse(t *testing.T) {
 	}
 }
 
-func TestResolveFileNamesOneFileByOnePath(t *testing.T) {
+func TestPathsOfOneFile(t *testing.T) {
 	t.Parallel()
 	store, base := folder(t)
 	in := func(name string) string { return filepath.Join(base, "root", name) }
 	link(t, in("deep"), in("folder"))
 	link(t, "folder/er/b.flac", in("link"))
-	for _, path := range []string{"deep/er/b.flac", "folder/er/b.flac", "link", in("link"), filepath.Join(base, "alias/deep/er/b.flac")} {
-		if got, err := store.ResolveFile(path); got != "deep/er/b.flac" || err != nil {
+	plain := []string{"deep/er/b.flac", in("deep/er/b.flac")}
+	odd := []string{"deep/./er/b.flac", "folder/er/b.flac", "link", in("link"), filepath.Join(base, "alias/deep/er/b.flac")}
+	all := slices.Concat(plain, odd)
+	for _, path := range all {
+		if got, err := store.PlainPaths(path); !slices.Equal(got, plain) || err != nil {
 			t.Errorf("%s: got %q, %v", path, got, err)
 		}
 	}
-	if _, err := store.ResolveFile("nothing"); !errors.Is(err, track.ErrNotFound) {
+	if _, err := store.PlainPaths("nothing"); !errors.Is(err, track.ErrNotFound) {
 		t.Errorf("got %v", err)
+	}
+	named := func(yield func(string, error) bool) {
+		for _, path := range append(all, "a.flac", "broken", "nothing", "leaving", "../outside/secret.flac") {
+			if !yield(path, nil) {
+				return
+			}
+		}
+	}
+	got, err := store.OddPaths(named)
+	if diff := cmp.Diff(map[string][]string{"deep/er/b.flac": odd}, got); diff != "" || err != nil {
+		t.Errorf("%v, %s", err, diff)
 	}
 }

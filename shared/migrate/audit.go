@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"sync"
 	"time"
@@ -106,8 +107,8 @@ func (a *auditor) expect(l track.Lease) {
 		a.keys.add(l.Key)
 	}
 	if l.FilePath != "" && !l.Purged {
-		if resolved, err := a.files.ResolveFile(l.FilePath); err == nil {
-			a.paths.add(resolved)
+		if plain, err := a.files.PlainPaths(l.FilePath); err == nil {
+			a.paths.add(plain[0])
 		}
 	}
 }
@@ -158,7 +159,9 @@ func (a *auditor) bytesMissing(ctx context.Context, l track.Lease) (missing, err
 func (a *auditor) unknown(ctx context.Context, backend string, o track.Object) error {
 	names := []string{o.Key}
 	if backend == track.Local {
-		names = append(names, a.files.AbsPath(o.Key))
+		if plain, err := a.files.PlainPaths(o.Key); err == nil {
+			names = plain
+		}
 	}
 	use, err := a.uses.UseOf(ctx, backend, names...)
 	if err != nil {
@@ -185,4 +188,20 @@ func (a *auditor) unknown(ctx context.Context, backend string, o track.Object) e
 	}
 	a.found(f)
 	return nil
+}
+
+// pathSet is a set of paths in 8 bytes each. It may take a path for one of its own that it
+// is not, once in 10^12 questions of a set of 10^7.
+type pathSet struct {
+	seed   maphash.Seed
+	hashes map[uint64]struct{}
+}
+
+func newPathSet() pathSet { return pathSet{maphash.MakeSeed(), map[uint64]struct{}{}} }
+
+func (s pathSet) add(path string) { s.hashes[maphash.String(s.seed, path)] = struct{}{} }
+
+func (s pathSet) has(path string) bool {
+	_, ok := s.hashes[maphash.String(s.seed, path)]
+	return ok
 }

@@ -36,7 +36,11 @@ type Purges interface {
 // LocalFiles is the disk, as far as files are removed.
 type LocalFiles interface {
 	Files
-	Paths
+	// PlainPaths returns the plain paths of the file that a path leads to, with no link in them:
+	// the one relative to the root, and the absolute one.
+	PlainPaths(filePath string) ([]string, error)
+	// OddPaths returns those of the paths that are not plain, by the plain relative one.
+	OddPaths(filePaths iter.Seq2[string, error]) (map[string][]string, error)
 	// RemoveFile removes a name: a file or a link.
 	RemoveFile(filePath string) error
 }
@@ -60,7 +64,7 @@ func Purge(
 	}
 	p := &purger{purges: purges, files: files, bucket: bucket, buffers: newBuffers(), grace: grace, found: found}
 	var err error
-	if p.named, err = resolveAll(purges.LocalPaths(ctx), files); err != nil {
+	if p.odd, err = files.OddPaths(purges.LocalPaths(ctx)); err != nil {
 		return Purged{}, err
 	}
 	every := func(track.Lease) bool { return true }
@@ -77,7 +81,7 @@ type purger struct {
 	bucket  Bucket
 	buffers *buffers
 	grace   time.Duration
-	named   pathSet // files of local tracks
+	odd     map[string][]string // of local tracks
 	found   func(Finding)
 
 	mu     sync.Mutex
@@ -112,9 +116,6 @@ func (p *purger) purge(ctx context.Context, l track.Lease) error {
 	case detail != "":
 		return p.keep(finding(LocalDiffers, l, detail))
 	}
-	if p.isNamed(l.FilePath) {
-		return p.keep(finding(LocalShared, l, "a local track names the same file"))
-	}
 	// R6: the mark goes first. From here on no rollback uses the file, and a crash leaves a
 	// marked file, which the next purge or the sweep removes.
 	_, marks, err := p.paths(l.FilePath)
@@ -140,7 +141,7 @@ func (p *purger) finish(ctx context.Context, l track.Lease) error {
 	if err != nil {
 		return err
 	}
-	if inUse || p.isNamed(l.FilePath) {
+	if inUse {
 		if err := p.purges.Unmark(ctx, l, marks); err != nil {
 			return err
 		}
@@ -163,19 +164,18 @@ func (p *purger) finish(ctx context.Context, l track.Lease) error {
 // paths returns by which names of a file its use shows, and which are marked and removed: a
 // plain one is enough, for who looks for marks asks for both plain ones.
 func (p *purger) paths(filePath string) (names, marks []string, err error) {
-	plain, err := plainPaths(p.files, filePath)
+	plain, err := p.files.PlainPaths(filePath)
 	if errors.Is(err, track.ErrNotFound) {
 		return []string{filePath}, []string{filePath}, nil
 	}
-	if err != nil || slices.Contains(plain, filePath) {
-		return plain, []string{filePath}, err
+	if err != nil {
+		return nil, nil, err
 	}
-	return append(plain, filePath), []string{plain[0], filePath}, nil
-}
-
-func (p *purger) isNamed(filePath string) bool {
-	resolved, err := p.files.ResolveFile(filePath)
-	return err == nil && p.named.has(resolved)
+	names = slices.Concat(plain, p.odd[plain[0]], []string{filePath})
+	if slices.Contains(plain, filePath) {
+		return names, []string{filePath}, nil
+	}
+	return names, []string{plain[0], filePath}, nil
 }
 
 func (p *purger) keep(f Finding) error {

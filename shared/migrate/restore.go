@@ -19,7 +19,9 @@ import (
 // a new name, synced with its folders, or none (R1); what is there already is track.ErrExists.
 type Disk interface {
 	Files
-	Paths
+	// PlainPaths returns the plain paths of the file that a path leads to, with no link in them:
+	// the one relative to the root, and the absolute one.
+	PlainPaths(filePath string) ([]string, error)
 	CreateFile(filePath string, fill func(*os.File) error) error
 }
 
@@ -96,7 +98,7 @@ func (r *Restore) keep(ctx context.Context, lease track.Lease) (track.Outcome, b
 	if lease.Purged || lease.FilePath == "" || lease.Checksum == "" {
 		return track.Outcome{}, false
 	}
-	plain, err := plainPaths(r.Disk, lease.FilePath)
+	plain, err := r.Disk.PlainPaths(lease.FilePath)
 	if err != nil || !slices.Contains(plain, lease.FilePath) {
 		return track.Outcome{}, false
 	}

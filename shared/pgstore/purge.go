@@ -25,10 +25,10 @@ func (s *Store) Purgeable(ctx context.Context, grace time.Duration) iter.Seq2[tr
 const isPurgeable = `m.state = 'migrated' AND m.direction = 'to_s3' AND m.purged_at IS NULL AND m.file_version = t.file_version
 	AND t.storage_backend = 's3' AND t.storage_key = m.storage_key AND t.deleted_at IS NULL AND t.file_path <> ''`
 
-// Mark marks a track's local copy for removal, if the track is still as l says, its flip is
-// older than grace, and no other track uses the file, by its very path. It reports whether
-// it did. The same statement notes the file among the discards, so that a crash before the
-// removal is made good by the sweep or by the next purge.
+// Mark marks a track's local copy for removal, if the track is still as l says and its flip
+// is older than grace. It reports whether it did. The same statement notes the file, by
+// these paths, among the discards, so that a crash before the removal is made good by the
+// sweep or by the next purge.
 func (s *Store) Mark(ctx context.Context, l track.Lease, paths []string, grace time.Duration) (marked bool, err error) {
 	err = retry(ctx, func() error {
 		return s.pool.QueryRow(ctx, `
@@ -37,8 +37,6 @@ func (s *Store) Mark(ctx context.Context, l track.Lease, paths []string, grace t
 				FROM tracks t
 				WHERE m.track_id = $1 AND t.id = m.track_id AND `+isPurgeable+` AND m.finished_at <= now() - $2::interval
 					AND m.file_version = $3 AND m.storage_key = $4 AND t.file_path = $5
-					AND NOT EXISTS (SELECT FROM tracks other WHERE other.file_path = $5 AND other.file_path <> '' AND other.storage_backend = 'local'
-						AND other.deleted_at IS NULL)
 				RETURNING m.track_id
 			), noted AS (
 				INSERT INTO track_discards (track_id, backend, storage_key, reason, removed_at)

@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"errors"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -71,7 +70,7 @@ func (r *run) sweepDiscards(name string, b Backend) {
 				break
 			}
 			last = due[len(due)-1]
-			again = r.remove(b, r.ours(due)) || again
+			again = r.remove(b, due) || again
 		}
 	}
 	if r.DryRun {
@@ -89,7 +88,11 @@ func (r *run) remove(b Backend, due []track.Discard) (noted bool) {
 	if r.DryRun {
 		mark = r.Store.WouldMarkDiscards
 	}
-	marked, err := mark(r.ctx, due, r.names(due))
+	due, names := r.named(due)
+	if len(due) == 0 {
+		return false
+	}
+	marked, err := mark(r.ctx, due, names)
 	if err != nil {
 		r.failed(err)
 		return false
@@ -147,36 +150,33 @@ func (r *run) remove(b Backend, due []track.Discard) (noted bool) {
 	return noted
 }
 
-// ours leaves out files that are not under the root. A platform's rows may name such, and
-// they are not for us to remove.
-func (r *run) ours(due []track.Discard) []track.Discard {
-	return slices.DeleteFunc(due, func(d track.Discard) bool {
-		if d.Backend != track.Local || r.Paths == nil {
-			return false
+// named returns the discards that are for us to remove, and for each the other ways in
+// which rows write its path. Files that are not under the root are left out: a platform's
+// rows may name such.
+func (r *run) named(due []track.Discard) (ours []track.Discard, names [][]string) {
+	for _, d := range due {
+		var others []string
+		if d.Backend == track.Local && r.Paths != nil && !isFolder(d) {
+			odd, err := r.odd()
+			if err != nil {
+				r.failed(err)
+				return nil, nil
+			}
+			plain, err := r.Paths.PlainPaths(d.Key)
+			switch {
+			case err == nil:
+				others = slices.Concat(plain, odd[plain[0]])
+			case errors.Is(err, track.ErrOutsideRoot):
+				r.did(removal("keep", d, "outside the root folder"), &r.counts.Kept)
+				continue
+			case !errors.Is(err, track.ErrNotFound):
+				r.failed(err)
+				continue
+			}
 		}
-		_, err := r.Paths.ResolveFile(d.Key)
-		if !errors.Is(err, track.ErrOutsideRoot) {
-			return false
-		}
-		r.did(removal("keep", d, "outside the root folder"), &r.counts.Kept)
-		return true
-	})
-}
-
-// names returns the other ways to write the paths of files on disk, as far as they can be
-// told without asking every row.
-func (r *run) names(discards []track.Discard) [][]string {
-	all := make([][]string, len(discards))
-	for i, d := range discards {
-		if d.Backend != track.Local || r.Paths == nil {
-			continue
-		}
-		all[i] = []string{path.Clean(d.Key)}
-		if resolved, err := r.Paths.ResolveFile(d.Key); err == nil {
-			all[i] = append(all[i], resolved, r.Paths.AbsPath(resolved))
-		}
+		ours, names = append(ours, d), append(names, others)
 	}
-	return all
+	return ours, names
 }
 
 // noteContents notes what lies in the folder of a deleted track. Each then goes by itself,

@@ -27,6 +27,10 @@ type run struct {
 	started time.Time
 	last    time.Time // nothing is begun after it; zero: no limit
 
+	// odd has the paths of local tracks that are not plain. It takes a look at every such
+	// track, and is asked for only where a file is due.
+	odd func() (map[string][]string, error)
+
 	mu     sync.Mutex
 	counts Counts
 	errs   []error
@@ -38,6 +42,7 @@ func newRun(ctx context.Context, c Config, o Options) *run {
 		// Enough to finish a batch that was begun.
 		r.last = deadline.Add(-min(time.Until(deadline)/4, 20*time.Second))
 	}
+	r.odd = sync.OnceValues(func() (map[string][]string, error) { return r.Paths.OddPaths(r.Store.LocalPaths(ctx)) })
 	r.counts.DryRun = o.DryRun
 	for name, b := range c.Backends {
 		if r.isThere(name, b) {

@@ -60,6 +60,8 @@ type Store interface {
 	Uploads
 	Discards
 	Removals
+	// LocalPaths yields the file_path of every track that is local.
+	LocalPaths(ctx context.Context) iter.Seq2[string, error]
 	// ForgetDiscards drops notes of bytes that have long been gone.
 	ForgetDiscards(ctx context.Context, grace time.Duration, limit int) (int64, error)
 }
@@ -77,10 +79,10 @@ type Backend interface {
 
 // Paths tells the ways to write the path of a file on disk.
 type Paths interface {
-	// ResolveFile returns the path under the root, with no link in it.
-	ResolveFile(filePath string) (string, error)
-	// AbsPath returns the absolute form of a path under the root.
-	AbsPath(rel string) string
+	// PlainPaths returns those with no link in them: relative to the root, and absolute.
+	PlainPaths(filePath string) ([]string, error)
+	// OddPaths returns those of the paths that are not plain, by the plain relative one.
+	OddPaths(filePaths iter.Seq2[string, error]) (map[string][]string, error)
 }
 
 // Config is what a Sweeper is made from.

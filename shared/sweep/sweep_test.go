@@ -205,6 +205,14 @@ func TestWhatARowNamesStays(t *testing.T) {
 		"relative.wav":              filepath.Join(r.root, "relative.wav"),
 		r.root + "/absolute.wav":    "absolute.wav",
 		"./unclean//down/../up.wav": "unclean/up.wav",
+		"detour.wav":                "other/../detour.wav",
+		"album/1.wav":               "moved/1.wav", // through a link to the folder
+		"original.wav":              "duplicate of it.wav",
+	}
+	for link, target := range map[string]string{"moved": "album", "duplicate of it.wav": "original.wav"} {
+		if err := os.Symlink(target, filepath.Join(r.root, link)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for path, other := range shared {
 		rel, err := filepath.Rel(r.root, filepath.Join(r.root, strings.TrimPrefix(path, r.root)))
@@ -229,10 +237,10 @@ func TestWhatARowNamesStays(t *testing.T) {
 		VALUES ($1, 'to_local', 1, 'leased', $1, now() + interval '1 minute')`, moved)
 	r.discard(moved, track.Local, "moved.wav", grace+time.Hour)
 
-	if got := r.dryRun(); len(got) != 7 {
+	if got := r.dryRun(); len(got) != 10 {
 		t.Errorf("a dry run says %q", got)
 	}
-	if got := r.sweep(); got.Removed != 0 || got.Kept != 7 {
+	if got := r.sweep(); got.Removed != 0 || got.Kept != 10 {
 		t.Errorf("%+v", got)
 	}
 	if got := r.query("SELECT count(*) FROM track_discards"); got != "0" {
