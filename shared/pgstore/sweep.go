@@ -124,15 +124,15 @@ func (s *Store) DueDiscards(ctx context.Context, backend string, grace time.Dura
 	return due, s.failure("due discards", err)
 }
 
-// NoteDiscards enters discards, those that are not there yet. A note of bytes that were
-// gone before is of others, that had the same path.
-func (s *Store) NoteDiscards(ctx context.Context, discards []track.Discard) error {
+// NoteDiscards enters discards, those that are not there yet, and returns how many it did.
+// A note of bytes that were gone before is of others, that had the same path.
+func (s *Store) NoteDiscards(ctx context.Context, discards []track.Discard) (n int64, err error) {
 	input, err := json.Marshal(removals(discards, nil))
 	if err != nil {
-		return fmt.Errorf("note discards: %w", err)
+		return 0, fmt.Errorf("note discards: %w", err)
 	}
 	err = retry(ctx, func() error {
-		_, err := s.pool.Exec(ctx, `
+		tag, err := s.pool.Exec(ctx, `
 			INSERT INTO track_discards AS d (track_id, backend, storage_key, reason, discarded_at)
 			SELECT DISTINCT ON (backend, key) track_id, backend, key, reason, discarded_at
 			FROM jsonb_to_recordset($1::jsonb) AS i (track_id uuid, backend text, key text, reason text, discarded_at timestamptz)
@@ -141,9 +141,10 @@ func (s *Store) NoteDiscards(ctx context.Context, discards []track.Discard) erro
 			SET track_id = excluded.track_id, reason = excluded.reason, discarded_at = excluded.discarded_at,
 				removed_at = NULL, gone_at = NULL
 			WHERE d.gone_at < excluded.discarded_at`, string(input))
+		n = tag.RowsAffected()
 		return err
 	})
-	return s.failure("note discards", err)
+	return n, s.failure("note discards", err)
 }
 
 // Whether something names the bytes of a note. A deleted row names nothing here; a folder

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"trackstore/shared/track"
@@ -27,7 +28,7 @@ func (r *run) noteDeleted() {
 			for name, b := range r.there {
 				r.wouldRemove(b, of(name, left))
 			}
-		} else if err := r.Store.NoteDiscards(r.ctx, left); err != nil {
+		} else if _, err := r.Store.NoteDiscards(r.ctx, left); err != nil {
 			r.failed(err)
 			return
 		}
@@ -57,7 +58,7 @@ func tracks(discards []track.Discard) int {
 // sweepDiscards removes what is due on a backend: mark, remove, note that it is gone. A
 // note whose removal was cut short, before or after the bytes went, is due again.
 func (r *run) sweepDiscards(name string, b Backend) {
-	for again := true; again; { // folders make new notes, which may be due at once
+	for again := true; again; { // some make new notes, which may be due at once
 		again = false
 		var last track.Discard
 		for r.goOn() {
@@ -82,8 +83,8 @@ func (r *run) sweepDiscards(name string, b Backend) {
 }
 
 // remove removes the bytes of due notes, unless something names them again. It reports
-// whether a folder's contents were noted.
-func (r *run) remove(b Backend, due []track.Discard) (noted bool) {
+// whether it has made more notes.
+func (r *run) remove(b Backend, due []track.Discard) (more bool) {
 	mark := r.Store.MarkDiscards
 	if r.DryRun {
 		mark = r.Store.WouldMarkDiscards
@@ -111,35 +112,22 @@ func (r *run) remove(b Backend, due []track.Discard) (noted bool) {
 		return false
 	}
 	// Marked, and the mark is committed: from here on nobody makes a row name these bytes.
-	gone := make(chan track.Discard, len(removable))
+	var mu sync.Mutex
+	var done []track.Discard
+	noted := int64(0)
 	each(removable, func(d track.Discard) {
-		if isFolder(d) {
-			more, err := r.noteContents(b, d)
-			if err != nil {
-				r.failed(err)
-				return
-			}
-			if more {
-				r.mu.Lock()
-				noted = true
-				r.mu.Unlock()
-			}
-		} else if err := b.Delete(r.ctx, d.Key); errors.Is(err, track.ErrNotRegular) {
-			r.did(removal("keep", d, "not a file"), &r.counts.Kept)
-			return
-		} else if err != nil {
+		gone, n, err := r.removeOne(b, d)
+		if err != nil {
 			r.failed(err)
 			return
-		} else {
-			r.did(removal("remove", d, d.Reason), &r.counts.Removed)
 		}
-		gone <- d
+		mu.Lock()
+		defer mu.Unlock()
+		noted += n
+		if gone {
+			done = append(done, d)
+		}
 	})
-	close(gone)
-	var done []track.Discard
-	for d := range gone {
-		done = append(done, d)
-	}
 	// A crash before this leaves notes of bytes that are gone: to remove them again is no error.
 	if len(done) > 0 {
 		if err := r.Store.DiscardsGone(r.ctx, done); err != nil {
@@ -147,7 +135,44 @@ func (r *run) remove(b Backend, due []track.Discard) (noted bool) {
 			return false
 		}
 	}
-	return noted
+	return noted > 0
+}
+
+// removeOne removes what a marked note names. It tells whether that is gone now, and how
+// many others it has noted, which have to go first or besides.
+func (r *run) removeOne(b Backend, d track.Discard) (gone bool, noted int64, err error) {
+	if isFolder(d) {
+		noted, err = r.noteContents(b, d)
+		return err == nil, noted, err
+	}
+	// A rollback looks for marks of a file's plain paths alone. An odd one is removed when it
+	// leads nowhere any more, by the next sweep.
+	if plain, isOdd := r.plain(d); isOdd {
+		noted, err = r.Store.NoteDiscards(r.ctx, []track.Discard{plain})
+		return false, noted, err
+	}
+	switch err := b.Delete(r.ctx, d.Key); {
+	case errors.Is(err, track.ErrNotRegular):
+		r.did(removal("keep", d, "not a file"), &r.counts.Kept)
+		return false, 0, nil
+	case err != nil:
+		return false, 0, err
+	}
+	r.did(removal("remove", d, d.Reason), &r.counts.Removed)
+	return true, 0, nil
+}
+
+// plain returns the note of the same file by its plain path, if this one's is not plain.
+func (r *run) plain(d track.Discard) (plain track.Discard, isOdd bool) {
+	if d.Backend != track.Local || r.Paths == nil {
+		return d, false
+	}
+	paths, err := r.Paths.PlainPaths(d.Key)
+	if err != nil || slices.Contains(paths, d.Key) {
+		return d, false
+	}
+	d.Key = paths[0]
+	return d, true
 }
 
 // named returns the discards that are for us to remove, and for each the other ways in
@@ -181,18 +206,15 @@ func (r *run) named(due []track.Discard) (ours []track.Discard, names [][]string
 
 // noteContents notes what lies in the folder of a deleted track. Each then goes by itself,
 // and only if nothing names it.
-func (r *run) noteContents(b Backend, folder track.Discard) (some bool, err error) {
+func (r *run) noteContents(b Backend, folder track.Discard) (noted int64, err error) {
 	var contents []track.Discard
 	for o, err := range b.List(r.ctx, folder.Key) {
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		contents = append(contents, content(folder, o))
 	}
-	if len(contents) == 0 {
-		return false, nil
-	}
-	return true, r.Store.NoteDiscards(r.ctx, contents)
+	return r.Store.NoteDiscards(r.ctx, contents)
 }
 
 // content is the discard of what lies in a folder. Its grace begins when it was written,

@@ -57,8 +57,9 @@ func (s faultyStore) ExpireUploads(ctx context.Context, ids []track.ID) (expired
 	return expired, err
 }
 
-func (s faultyStore) NoteDiscards(ctx context.Context, discards []track.Discard) error {
-	return s.around("note", func() error { return s.Store.NoteDiscards(ctx, discards) })
+func (s faultyStore) NoteDiscards(ctx context.Context, discards []track.Discard) (n int64, err error) {
+	err = s.around("note", func() (err error) { n, err = s.Store.NoteDiscards(ctx, discards); return err })
+	return n, err
 }
 
 func (s faultyStore) MarkDiscards(ctx context.Context, discards []track.Discard, names [][]string) (marked map[int64]bool, err error) {

@@ -37,8 +37,8 @@ type Uploads interface {
 type Discards interface {
 	// DeletedBytes lists what deleted tracks leave, when their grace is over.
 	DeletedBytes(ctx context.Context, grace time.Duration, after track.Discard, limit int) ([]track.Discard, error)
-	// NoteDiscards enters notes, those that are not there yet.
-	NoteDiscards(ctx context.Context, discards []track.Discard) error
+	// NoteDiscards enters notes, those that are not there yet, and returns how many it did.
+	NoteDiscards(ctx context.Context, discards []track.Discard) (int64, error)
 	// DueDiscards lists notes whose grace is over, the oldest first.
 	DueDiscards(ctx context.Context, backend string, grace time.Duration, after track.Discard, limit int) ([]track.Discard, error)
 }

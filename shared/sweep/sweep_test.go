@@ -2,6 +2,7 @@ package sweep_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -256,6 +257,49 @@ func TestWhatARowNamesStays(t *testing.T) {
 	}
 }
 
+// Whoever names the file by a plain path looks for a mark on that.
+func TestFilesGoByTheirPlainPaths(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for link, target := range map[string]string{"link.wav": "0.wav", "dir": "."} {
+		if err := os.Symlink(target, filepath.Join(r.root, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, path := range []string{"link.wav", "dir/1.wav", "x/../2.wav", filepath.Join(r.root, "dir/3.wav")} {
+		r.put(track.Local, fmt.Sprintf("%d.wav", i))
+		r.discard(track.NewID(), track.Local, path, grace+time.Hour)
+	}
+	r.config.Backends = map[string]sweep.Backend{track.Local: markedBackend{r.disk, r}}
+	r.sweep()
+	r.sweep()
+	for i := range 4 {
+		if r.has(track.Local, fmt.Sprintf("%d.wav", i)) {
+			t.Errorf("%d.wav is there", i)
+		}
+	}
+	if _, err := os.Lstat(filepath.Join(r.root, "link.wav")); err == nil {
+		t.Error("a link that leads nowhere is left")
+	}
+	if got := r.query("SELECT count(*) FROM track_discards WHERE gone_at IS NULL"); got != "0" {
+		t.Errorf("%s notes are not settled", got)
+	}
+}
+
+// markedBackend is the disk, from which nothing is removed whose plain path is not marked.
+type markedBackend struct {
+	sweep.Backend
+	*rig
+}
+
+func (b markedBackend) Delete(ctx context.Context, key string) error {
+	if plain, err := b.disk.PlainPaths(key); err == nil &&
+		b.query("SELECT count(*) FROM track_discards WHERE storage_key = ANY ($1) AND removed_at IS NOT NULL", plain) == "0" {
+		b.t.Errorf("%q goes, and %q is not marked", key, plain)
+	}
+	return b.disk.Delete(ctx, key)
+}
+
 func TestPathsOutsideTheRootAreNotTouched(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -379,7 +423,7 @@ func TestDeletedTracks(t *testing.T) {
 // old makes whatever is noted due.
 type old struct{ sweep.Store }
 
-func (s old) NoteDiscards(ctx context.Context, discards []track.Discard) error {
+func (s old) NoteDiscards(ctx context.Context, discards []track.Discard) (int64, error) {
 	for i := range discards {
 		if discards[i].Reason == "orphaned" {
 			discards[i].DiscardedAt = discards[i].DiscardedAt.Add(-grace)
