@@ -135,20 +135,22 @@ func TestOvertakenTracks(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	replaced, deleted := r.add("old.wav", []byte("old")), r.add("deleted.wav", []byte("deleted"))
+	removed := r.add("removed.wav", []byte("removed")) // the row itself, by a platform that does not mark
 	r.write("new.wav", []byte("new"))
 	overtaking := &overtakingMover{Mover: r.upload(), overtake: func(id track.ID) {
 		r.exec(`UPDATE tracks SET file_path = 'new.wav' WHERE id = $1 AND id = $2`, id, replaced)
 		r.exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1 AND id = $2`, id, deleted)
+		r.exec(`DELETE FROM tracks WHERE id = $1 AND id = $2`, id, removed)
 	}}
 	summary, _ := r.run(overtaking, job())
-	if summary.Claimed != 3 || summary.Migrated != 1 || summary.Failed != 0 || !summary.Done {
+	if summary.Claimed != 4 || summary.Migrated != 1 || summary.Failed != 0 || !summary.Done {
 		t.Errorf("%+v", summary)
 	}
 	r.holds(replaced, track.S3, []byte("new"))
 	if got := r.one(`SELECT storage_backend FROM tracks WHERE id = $1`, deleted); got != track.Local {
 		t.Error("a deleted track was flipped")
 	}
-	if n := r.one(`SELECT count(*)::text FROM track_discards WHERE reason = 'orphaned' AND removed_at IS NULL`); n != "2" {
+	if n := r.one(`SELECT count(*)::text FROM track_discards WHERE reason = 'orphaned' AND removed_at IS NULL`); n != "3" {
 		t.Errorf("%s copies are noted", n)
 	}
 	r.settled()

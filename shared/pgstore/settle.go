@@ -49,8 +49,12 @@ func storable(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// The outcomes of leases that are still held, their rows locked in the order of id, so
-// that two statements never wait for each other.
+// The outcomes of leases that are still held, and of these the moves, their rows locked in
+// the order of id, so that two statements never wait for each other.
+//
+// The planner takes each of these to be one row, and would compare every one with every
+// other where two of them are joined: hence each step has what it needs from one of them,
+// and asks for the others by IN, which is looked up in a hash.
 const settleInput = `
 	WITH input AS MATERIALIZED (
 		SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (
@@ -62,8 +66,8 @@ const settleInput = `
 		FROM track_migrations m JOIN input i ON i.track_id = m.track_id
 		WHERE m.state = 'leased' AND m.lease_token = i.token
 		ORDER BY m.track_id FOR UPDATE OF m
-	), rows AS MATERIALIZED (
-		SELECT t.id FROM tracks t JOIN held ON held.track_id = t.id
+	), moved AS MATERIALIZED (
+		SELECT held.* FROM tracks t JOIN held ON held.track_id = t.id
 		WHERE held.state = 'migrated' ORDER BY t.id FOR NO KEY UPDATE OF t
 	)`
 
@@ -71,50 +75,46 @@ const settleInput = `
 // very call, tried again after its answer was lost.
 const settleVerdicts = `
 	SELECT CASE
-		WHEN settled.track_id IS NOT NULL THEN 'settled'
-		WHEN held.track_id IS NOT NULL THEN 'superseded'
-		WHEN m.state = i.state AND m.file_version = i.file_version
-			AND coalesce(m.storage_key, '') = coalesce(i.new_key, nullif(i.storage_key, ''), m.storage_key, '')
-			AND m.crc64nvme IS NOT DISTINCT FROM coalesce(i.new_checksum, m.crc64nvme::text) THEN 'settled'
+		WHEN i.track_id IN (SELECT track_id FROM settled) THEN 'settled'
+		WHEN i.track_id IN (SELECT track_id FROM held) THEN 'superseded'
+		WHEN EXISTS (SELECT FROM track_migrations m
+			WHERE m.track_id = i.track_id AND m.state = i.state AND m.file_version = i.file_version
+				AND coalesce(m.storage_key, '') = coalesce(i.new_key, nullif(i.storage_key, ''), m.storage_key, '')
+				AND m.crc64nvme IS NOT DISTINCT FROM coalesce(i.new_checksum, m.crc64nvme::text)) THEN 'settled'
 		ELSE 'lost' END
-	FROM input i
-	LEFT JOIN held ON held.track_id = i.track_id
-	LEFT JOIN settled ON settled.track_id = i.track_id
-	LEFT JOIN track_migrations m ON m.track_id = i.track_id
-	ORDER BY i.number`
+	FROM input i ORDER BY i.number`
 
 // R2: the flip compares. R3: where it meets nothing, the object stays; it is noted for the
 // sweep, which looks once more whether a row names it before it removes anything. A key
 // whose removal has begun is not flipped to, and a note that is not acted upon yet goes
 // with the flip: locking the note decides which of the two comes first.
 const settleToS3 = settleInput + `, discards AS MATERIALIZED (
-		SELECT d.storage_key, d.removed_at FROM track_discards d JOIN held ON held.new_key = d.storage_key
-		WHERE d.backend = 's3' AND held.state = 'migrated'
+		SELECT d.storage_key, d.removed_at FROM track_discards d JOIN moved ON moved.new_key = d.storage_key
+		WHERE d.backend = 's3'
 		ORDER BY d.storage_key FOR UPDATE OF d
 	), flipped AS (
 		UPDATE tracks t
-		SET storage_backend = 's3', storage_key = held.new_key, storage_version_id = held.new_version,
-			file_size = held.new_size, format = coalesce(held.format, t.format), content_type = held.content_type, updated_at = now()
-		FROM held JOIN rows ON rows.id = held.track_id
-		WHERE t.id = held.track_id AND held.state = 'migrated'
-			AND t.storage_backend = 'local' AND t.file_version = held.file_version AND t.file_path = held.file_path
+		SET storage_backend = 's3', storage_key = moved.new_key, storage_version_id = moved.new_version,
+			file_size = moved.new_size, format = coalesce(moved.format, t.format), content_type = moved.content_type, updated_at = now()
+		FROM moved
+		WHERE t.id = moved.track_id
+			AND t.storage_backend = 'local' AND t.file_version = moved.file_version AND t.file_path = moved.file_path
 			AND t.deleted_at IS NULL
-			AND NOT EXISTS (SELECT FROM discards d WHERE d.storage_key = held.new_key AND d.removed_at IS NOT NULL)
-		RETURNING t.id
+			AND moved.new_key NOT IN (SELECT storage_key FROM discards WHERE removed_at IS NOT NULL)
+		RETURNING moved.track_id, moved.new_key
 	), wanted AS (
-		DELETE FROM track_discards d USING held, flipped
-		WHERE flipped.id = held.track_id AND d.backend = 's3' AND d.storage_key = held.new_key AND d.removed_at IS NULL
+		DELETE FROM track_discards d USING flipped
+		WHERE d.backend = 's3' AND d.storage_key = flipped.new_key AND d.removed_at IS NULL
 	), settled AS (
 		UPDATE track_migrations m
 		SET state = held.state, lease_token = NULL, lease_expires_at = NULL, attempts = held.attempts,
 			storage_key = held.new_key, size = held.new_size, crc64nvme = held.new_checksum, error = held.error, finished_at = now()
-		FROM held LEFT JOIN flipped ON flipped.id = held.track_id
-		WHERE m.track_id = held.track_id AND (held.state <> 'migrated' OR flipped.id IS NOT NULL)
+		FROM held
+		WHERE m.track_id = held.track_id AND (held.state <> 'migrated' OR held.track_id IN (SELECT track_id FROM flipped))
 		RETURNING m.track_id
 	), superseded AS (
-		DELETE FROM track_migrations m
-		USING held LEFT JOIN flipped ON flipped.id = held.track_id
-		WHERE m.track_id = held.track_id AND held.state = 'migrated' AND flipped.id IS NULL
+		DELETE FROM track_migrations m USING held
+		WHERE m.track_id = held.track_id AND held.state = 'migrated' AND held.track_id NOT IN (SELECT track_id FROM flipped)
 		RETURNING m.track_id, held.new_key
 	), orphaned AS (
 		INSERT INTO track_discards (track_id, backend, storage_key, reason)
@@ -125,36 +125,35 @@ const settleToS3 = settleInput + `, discards AS MATERIALIZED (
 // The same for a rollback. The object stays where it is. R6: the row's own file counts only
 // while it is not marked for removal; the mark is set on the row that held has locked.
 const settleToLocal = settleInput + `, discards AS MATERIALIZED (
-		SELECT held.track_id, d.id, d.removed_at FROM track_discards d JOIN held ON d.storage_key = ANY (held.aliases)
-		WHERE d.backend = 'local' AND held.state = 'migrated'
+		SELECT moved.track_id, d.id, d.removed_at FROM track_discards d JOIN moved ON d.storage_key = ANY (moved.aliases)
+		WHERE d.backend = 'local'
 		ORDER BY d.storage_key FOR UPDATE OF d
 	), flipped AS (
 		UPDATE tracks t
-		SET storage_backend = 'local', storage_key = NULL, storage_version_id = NULL, file_path = held.new_path,
+		SET storage_backend = 'local', storage_key = NULL, storage_version_id = NULL, file_path = moved.new_path,
 			updated_at = now()
-		FROM held JOIN rows ON rows.id = held.track_id
-		WHERE t.id = held.track_id AND held.state = 'migrated'
-			AND t.storage_backend = 's3' AND t.storage_key = held.storage_key AND t.file_version = held.file_version
+		FROM moved
+		WHERE t.id = moved.track_id
+			AND t.storage_backend = 's3' AND t.storage_key = moved.storage_key AND t.file_version = moved.file_version
 			AND t.deleted_at IS NULL
-			AND (held.purged_at IS NULL OR held.new_path <> t.file_path)
-			AND NOT EXISTS (SELECT FROM discards d WHERE d.track_id = t.id AND d.removed_at IS NOT NULL)
-		RETURNING t.id
+			AND (moved.purged_at IS NULL OR moved.new_path <> t.file_path)
+			AND moved.track_id NOT IN (SELECT track_id FROM discards WHERE removed_at IS NOT NULL)
+		RETURNING moved.track_id
 	), wanted AS (
-		DELETE FROM track_discards d USING discards, flipped
-		WHERE flipped.id = discards.track_id AND d.id = discards.id AND d.removed_at IS NULL
+		DELETE FROM track_discards d USING discards
+		WHERE d.id = discards.id AND d.removed_at IS NULL AND discards.track_id IN (SELECT track_id FROM flipped)
 	), settled AS (
 		UPDATE track_migrations m
 		SET state = held.state, lease_token = NULL, lease_expires_at = NULL, attempts = held.attempts, error = held.error,
 			size = coalesce(held.new_size, m.size), crc64nvme = coalesce(held.new_checksum, m.crc64nvme),
 			finished_at = CASE WHEN held.state = 'migrated' THEN now() ELSE m.finished_at END,
 			purged_at = CASE WHEN held.state = 'migrated' THEN NULL ELSE m.purged_at END
-		FROM held LEFT JOIN flipped ON flipped.id = held.track_id
-		WHERE m.track_id = held.track_id AND (held.state <> 'migrated' OR flipped.id IS NOT NULL)
+		FROM held
+		WHERE m.track_id = held.track_id AND (held.state <> 'migrated' OR held.track_id IN (SELECT track_id FROM flipped))
 		RETURNING m.track_id
 	), superseded AS (
-		DELETE FROM track_migrations m
-		USING held LEFT JOIN flipped ON flipped.id = held.track_id
-		WHERE m.track_id = held.track_id AND held.state = 'migrated' AND flipped.id IS NULL
+		DELETE FROM track_migrations m USING held
+		WHERE m.track_id = held.track_id AND held.state = 'migrated' AND held.track_id NOT IN (SELECT track_id FROM flipped)
 		RETURNING m.track_id, held.new_path, held.file_path
 	), orphaned AS (
 		INSERT INTO track_discards (track_id, backend, storage_key, reason)
