@@ -68,7 +68,9 @@ WITH input AS MATERIALIZED (
 ), outcomes AS MATERIALIZED (
 	SELECT p.*, live.upload_seq, live.old_key, live.old_path, live.id IS NOT NULL AS alive,
 		CASE WHEN p.reason IS NOT NULL THEN 'failed' WHEN live.id IS NULL THEN 'aborted' ELSE 'stored' END AS state
-	FROM pending p LEFT JOIN live ON live.id = p.track_id
+	-- No row of live is without one of pending. A FULL join is never a nested loop, which the
+	-- planner would take: it expects one row of each.
+	FROM pending p FULL JOIN live ON live.id = p.track_id
 ), stored AS MATERIALIZED (
 	SELECT o.*, count(*) OVER one_track AS files, seq = max(seq) OVER one_track AS latest
 	FROM outcomes o WHERE state = 'stored'
