@@ -12,18 +12,20 @@ import (
 
 // UploadsByKey returns the uploads that bear keys, whatever their state.
 func (s *Store) UploadsByKey(ctx context.Context, keys []string) ([]track.Upload, error) {
-	return s.uploads(ctx, "uploads by key", `WHERE storage_key = ANY ($1::text[])`, keys)
+	return s.uploads(ctx, "uploads by key", `(SELECT DISTINCT unnest($1::text[]) AS wanted) AS keys
+		CROSS JOIN LATERAL (SELECT * FROM track_uploads WHERE storage_key = wanted OFFSET 0) AS found`, keys)
 }
 
 // UploadsByID returns the uploads of these ids, whoever they belong to.
 func (s *Store) UploadsByID(ctx context.Context, ids []track.ID) ([]track.Upload, error) {
-	return s.uploads(ctx, "uploads by id", `WHERE id = ANY ($1::text[]::uuid[])`, texts(ids))
+	return s.uploads(ctx, "uploads by id", `(SELECT DISTINCT unnest($1::text[]::uuid[]) AS wanted) AS ids
+		CROSS JOIN LATERAL (SELECT * FROM track_uploads WHERE id = wanted OFFSET 0) AS found`, texts(ids))
 }
 
-func (s *Store) uploads(ctx context.Context, op, where string, args ...any) ([]track.Upload, error) {
+func (s *Store) uploads(ctx context.Context, op, from string, args ...any) ([]track.Upload, error) {
 	var uploads []track.Upload
 	err := retry(ctx, func() error {
-		rows, err := s.pool.Query(ctx, `SELECT `+uploadColumns+` FROM track_uploads `+where, args...)
+		rows, err := s.pool.Query(ctx, `SELECT `+uploadColumns+` FROM `+from, args...)
 		if err != nil {
 			return err
 		}
@@ -51,32 +53,35 @@ func (s *Store) uploads(ctx context.Context, op, where string, args ...any) ([]t
 //
 // A crash before the commit changes nothing, and the event comes again. After it, nothing
 // is left to do: what the row named before is in track_discards.
+//
+// A plan is made once for a connection, and maybe for tables that are empty then. So that
+// none reads them all, rows are looked up one by one, by LATERAL, and what the steps found
+// is joined by FULL JOIN, which is never a nested loop.
 const settleUploads = `
 WITH input AS MATERIALIZED (
 	SELECT * FROM jsonb_to_recordset($1::jsonb) AS i
 		(id uuid, reason text, version_id text, size bigint, format text, content_type text)
 ), pending AS MATERIALIZED (
 	SELECT u.id, u.seq, u.track_id, u.backend, u.storage_key, i.reason, i.version_id, i.size, i.format, i.content_type
-	FROM track_uploads u JOIN input i ON i.id = u.id
-	WHERE u.state = 'pending'
-	ORDER BY u.id FOR UPDATE OF u
+	FROM (SELECT * FROM input ORDER BY id) AS i CROSS JOIN LATERAL (
+		SELECT * FROM track_uploads WHERE id = i.id AND state = 'pending' FOR UPDATE
+	) AS u
 ), live AS MATERIALIZED (
-	SELECT t.id, t.upload_seq, coalesce(t.storage_key, '') AS old_key, coalesce(t.file_path, '') AS old_path
-	FROM tracks t
-	WHERE t.id IN (SELECT track_id FROM pending) AND t.deleted_at IS NULL
-	ORDER BY t.id FOR NO KEY UPDATE OF t
+	SELECT t.id, t.upload_seq, coalesce(t.storage_key, '') AS old_key, coalesce(t.file_path, '') AS old_path,
+		t.status::text = 'uploading' AS is_new
+	FROM (SELECT DISTINCT track_id FROM pending ORDER BY track_id) AS p CROSS JOIN LATERAL (
+		SELECT * FROM tracks WHERE id = p.track_id AND deleted_at IS NULL FOR NO KEY UPDATE
+	) AS t
 ), outcomes AS MATERIALIZED (
-	SELECT p.*, live.upload_seq, live.old_key, live.old_path, live.id IS NOT NULL AS alive,
+	SELECT p.*, live.upload_seq, live.old_key, live.old_path, live.is_new,
 		CASE WHEN p.reason IS NOT NULL THEN 'failed' WHEN live.id IS NULL THEN 'aborted' ELSE 'stored' END AS state
-	-- No row of live is without one of pending. A FULL join is never a nested loop, which the
-	-- planner would take: it expects one row of each.
 	FROM pending p FULL JOIN live ON live.id = p.track_id
 ), stored AS MATERIALIZED (
 	SELECT o.*, count(*) OVER one_track AS files, seq = max(seq) OVER one_track AS latest
 	FROM outcomes o WHERE state = 'stored'
 	WINDOW one_track AS (PARTITION BY track_id)
 ), refusals AS MATERIALIZED (
-	SELECT track_id FROM outcomes WHERE alive GROUP BY track_id HAVING bool_and(state = 'failed')
+	SELECT track_id FROM outcomes WHERE is_new GROUP BY track_id HAVING bool_and(state = 'failed')
 ), replaced AS (
 	UPDATE tracks t
 	SET storage_backend = n.backend,
@@ -99,7 +104,7 @@ WITH input AS MATERIALIZED (
 	-- A new track whose first file is refused. One that has a file keeps what it had.
 	UPDATE tracks t SET status = 'failed', updated_at = now()
 	FROM refusals r
-	WHERE t.id = r.track_id AND t.status::text = 'uploading'
+	WHERE t.id = r.track_id
 ), discarded AS (
 	INSERT INTO track_discards (track_id, backend, storage_key, reason)
 	SELECT DISTINCT ON (backend, storage_key) track_id, backend, storage_key, reason FROM (

@@ -14,7 +14,7 @@ import (
 // UnsettledUploads returns up to limit uploads that are pending, those that end first,
 // first, from the one after "after" on.
 func (s *Store) UnsettledUploads(ctx context.Context, after track.Upload, limit int) ([]track.Upload, error) {
-	return s.uploads(ctx, "pending uploads", `
+	return s.uploads(ctx, "pending uploads", `track_uploads
 		WHERE state = 'pending' AND (expires_at, id) > ($1, $2::text::uuid) ORDER BY expires_at, id LIMIT $3`,
 		after.ExpiresAt, after.ID.String(), limit)
 }
