@@ -47,8 +47,8 @@ template: bin/venv/bin/sam bin/node_modules/.bin/asl-validator ## Check template
 bench: ## Run the benchmarks, which print ratios against a peer in the same run
 	@go test -run='^$$' -bench=. -benchmem $(FLAGS) $(PACKAGES)
 
-load: ## Upload from 200 clients for a minute to the running local stack; every upload must be stored
-	@set -a; . "$${TRACKSTORE_DEV_DIR:-.local}/env"; set +a; go run ./bench/load
+load: bin/tusd ## Upload from 200 clients for a minute to the running local stack; every upload must be stored; then the same to tusd
+	@set -a; . "$${TRACKSTORE_DEV_DIR:-.local}/env"; set +a; go run ./bench/load -peer bin/tusd $(FLAGS)
 
 # go test fuzzes one target at a time. What it finds goes to testdata/fuzz, and is a test from then on.
 fuzz: ## Fuzz every parser that meets the outside, FUZZTIME each (default 10s)
@@ -73,6 +73,11 @@ bin/versitygw: PACKAGE = github.com/versity/versitygw/cmd/versitygw
 bin/gotestsum bin/golangci-lint bin/govulncheck bin/versitygw: tools/go.mod tools/go.sum
 	@echo 'building $(@F) (once; the first time it may take minutes)'
 	@go build -C tools -o ../$@ $(PACKAGE)
+
+# The peer of `make load`, a module of its own.
+bin/tusd: bench/tusd/main.go bench/tusd/go.mod bench/tusd/go.sum
+	@echo 'building $(@F) (once)'
+	@go build -C bench/tusd -o ../../$@ .
 
 bin/venv/bin/sam: tools/requirements.txt
 	@echo 'installing the SAM CLI (once)'
