@@ -75,7 +75,7 @@ func (p *replay) path(n uint8) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("p/%s/%d.wav", p.id, n)
+	return fmt.Sprintf(track.RestoredPrefix+"%s/%d.wav", p.id, n)
 }
 
 func (p *replay) key(n uint8) string {

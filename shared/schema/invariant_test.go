@@ -33,6 +33,28 @@ func TestFileVersionRises(t *testing.T) {
 	}
 }
 
+// The way back from S3 is a new file, unless it is a rollback's.
+func TestFileVersionRisesOnTheWayBack(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	d.up()
+	const back = "storage_backend = 'local', storage_key = NULL, file_path = "
+	for path, want := range map[string]string{
+		"'b.wav'": "2",
+		"'restored/00000000-0000-0000-0000-000000000001/1.wav'": "1",
+		"'restored/00000000-0000-0000-0000-000000000002/1.wav'": "2", // another track's
+		"'a.wav'": "1", // the copy that the migration left
+	} {
+		d.exec("TRUNCATE tracks")
+		d.exec(oneTrack)
+		d.exec("UPDATE tracks SET storage_backend = 's3', storage_key = 'k'")
+		d.exec("UPDATE tracks SET " + back + path)
+		if got := d.query("SELECT file_version FROM tracks"); got != want {
+			t.Errorf("%s: version %s, want %s", path, got, want)
+		}
+	}
+}
+
 // Every CHECK refuses what it is there for; the constraint's name says so.
 func TestEveryCheckRefuses(t *testing.T) {
 	t.Parallel()
