@@ -121,6 +121,8 @@ func batchTimes(ctx context.Context, started time.Time, maxSeconds *float64) (st
 	if maxSeconds != nil {
 		seconds = *maxSeconds
 	}
+	// A day is longer than any function lives; centuries do not fit into a Duration.
+	seconds = min(seconds, (24 * time.Hour).Seconds())
 	end := started.Add(time.Duration(seconds * float64(time.Second)))
 	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-lastWords).Before(end) {
 		end = deadline.Add(-lastWords)

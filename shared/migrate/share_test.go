@@ -327,7 +327,7 @@ func TestBatch(t *testing.T) {
 	}{
 		{fmt.Sprintf(`{"track_ids":[%q]}`, one), 1, 1, 0, true},
 		{`{"limit":9}`, 9, 9, 20, false},
-		{`{"direction":"to_s3","max_seconds":30}`, 20, 20, 0, true},
+		{`{"direction":"to_s3","max_seconds":1e300}`, 20, 20, 0, true},
 		{`{}`, 0, 0, 0, true},
 		{`{"direction":"to_local","limit":10}`, 10, 10, 20, false},
 		{`{}`, 20, 20, 0, true}, // goes on in the direction that holds
