@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -359,6 +360,35 @@ func TestDevGoesOnAfterItWasKilled(t *testing.T) {
 		t.Error("the audio differs after a crash")
 	}
 	s.upload("put", content)
+	s.stop(s.cmd.Process.Pid, syscall.SIGTERM)
+}
+
+func TestDevAnswersWithoutItsPostgres(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, dir, "TRACK_STORAGE_BACKEND=local")
+	s.call("GET", "/healthz", "", http.StatusOK)
+	data, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(lock), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for len(processes(t, dir)) > 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.call("GET", "/healthz", "", http.StatusServiceUnavailable)
+	s.call("GET", "/v1/tracks/00000000-0000-7000-8000-000000000001", "", http.StatusServiceUnavailable)
 	s.stop(s.cmd.Process.Pid, syscall.SIGTERM)
 }
 

@@ -41,12 +41,12 @@ func (s *stack) startServers(ctx context.Context) error {
 	// What did start must be stopped, also where the other one failed.
 	if s.postgres != nil {
 		s.foundations = append(s.foundations, part{"Postgres", s.postgres.Stop})
-		s.watch("Postgres", s.postgres.Exited(), logs)
+		s.reportEnd(s.postgres.Exited(), logs)
 		s.env.choose("DATABASE_URL", s.postgres.URL(demoDatabase))
 	}
 	if s.s3 != nil {
 		s.foundations = append(s.foundations, part{"the S3 server", s.s3.Stop})
-		s.watch("the S3 server", s.s3.Exited(), logs)
+		s.endWithS3(s.s3.Exited(), logs)
 		s.env.choose("AWS_S3_ENDPOINT", s.s3.Endpoint)
 		s.env.choose("AWS_S3_PUBLIC_ENDPOINT", s.s3.Endpoint)
 		// Keys that the user has for another server do not open this one.
@@ -117,10 +117,20 @@ func isTaken(port int) bool {
 	return false
 }
 
-// watch ends the stack when a server ends that nobody asked to.
-func (s *stack) watch(name string, exited <-chan struct{}, logs string) {
+// reportEnd says that Postgres ended. The API goes on, and answers 503 as it does in a deployment whose database is down.
+func (s *stack) reportEnd(exited <-chan struct{}, logs string) {
 	go func() {
 		<-exited
-		s.ended <- errors.New(name + " ended; its log is in " + logs)
+		if !s.stopping.Load() {
+			s.logger.Error("Postgres ended: stop the stack and start it again", "logs", logs)
+		}
+	}()
+}
+
+// endWithS3 ends the stack when the S3 server ends that nobody asked to.
+func (s *stack) endWithS3(exited <-chan struct{}, logs string) {
+	go func() {
+		<-exited
+		s.ended <- errors.New("the S3 server ended; its log is in " + logs)
 	}()
 }

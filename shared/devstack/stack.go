@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"trackstore/shared/config"
@@ -51,7 +52,8 @@ type stack struct {
 
 	queue *queue
 
-	ended       chan error // gets the error of a server that ends by itself
+	ended       chan error // gets the error of a server that ends by itself, and the stack with it
+	stopping    atomic.Bool
 	handlers    []part
 	foundations []part // in the order of starting
 }
@@ -62,7 +64,8 @@ type part struct {
 	stop func(context.Context) error
 }
 
-// Run starts the stack, and stops it when ctx is done, which is no error, or when a server of it ends by itself.
+// Run starts the stack, and stops it when ctx is done, which is no error, or when a server of it ends by itself;
+// Postgres apart, without which the API still answers.
 func Run(ctx context.Context, o Options) error {
 	s := &stack{Options: o, ended: make(chan error, 8)}
 	err := s.start(ctx)
@@ -209,6 +212,7 @@ func wait(ctx context.Context, done <-chan struct{}) error {
 
 // stop ends everything that was started: the handlers all at once, then what they stand on, the last first.
 func (s *stack) stop() error {
+	s.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	errs := make([]error, len(s.handlers))
