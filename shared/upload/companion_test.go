@@ -70,6 +70,18 @@ func TestUppySendsAForm(t *testing.T) {
 	})
 }
 
+func TestAskingForTheHeadOfAFormOpensNothing(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	r := s.companion().call("HEAD", "/s3/params?filename=a.wav", nil)
+	if r.status != 405 || r.header.Get("Allow") != "GET, OPTIONS" {
+		t.Errorf("answered %d, Allow %q", r.status, r.header.Get("Allow"))
+	}
+	if n := s.sql("SELECT count(*)::text FROM track_uploads"); n != "0" {
+		t.Errorf("%s uploads are open", n)
+	}
+}
+
 func TestUppySendsParts(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, s *stage) {

@@ -28,6 +28,13 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		"POST /healthz":                 "GET, HEAD, OPTIONS",
 		"PUT /u/x/s3/multipart/y/batch": "GET, HEAD, OPTIONS",
 		"BREW /v1/uploads/x/complete":   "POST, OPTIONS",
+		"GET /v1/uploads/x/complete":    "POST, OPTIONS",
+		"DELETE /v1/uploads/x/complete": "POST, OPTIONS",
+
+		"GET /u/x/s3/multipart/y/complete":    "POST, OPTIONS",
+		"DELETE /u/x/s3/multipart/y/complete": "POST, OPTIONS",
+		"POST /u/x/s3/multipart/y/7":          "GET, HEAD, OPTIONS",
+		"POST /u/x/s3/params":                 "GET, OPTIONS",
 	} {
 		method, path, _ := strings.Cut(call, " ")
 		r := s.call(method, path, nil)

@@ -29,7 +29,8 @@ const (
 	Session               // whoever has a companion session's token, in the path
 )
 
-// Routes lists the calls of the API. HEAD goes wherever GET does, and OPTIONS everywhere.
+// Routes lists the calls of the API. HEAD goes wherever GET does, but for what GET opens,
+// and OPTIONS everywhere.
 func Routes() []Route {
 	return []Route{
 		{"POST", "/v1/uploads", Bearer, (*api).openUpload},
@@ -58,35 +59,36 @@ func Routes() []Route {
 // newMux routes every request to one of Routes, or to a refusal.
 func (a *api) newMux() *http.ServeMux {
 	mux := http.NewServeMux()
+	routed := make(map[string]bool) // by pattern
 	for _, route := range Routes() {
-		mux.HandleFunc(route.Method+" "+route.Path, func(w http.ResponseWriter, r *http.Request) {
+		pattern := route.Method + " " + route.Path
+		routed[pattern] = true
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := a.serve(route, w, r); err != nil {
 				route.Access.fail(w, r, err)
 			}
 		})
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		allow := methodsAt(mux, r)
+	elsewhere := func(w http.ResponseWriter, r *http.Request) {
+		var allow []string
+		for _, method := range []string{"DELETE", "GET", "HEAD", "POST"} {
+			other := *r
+			other.Method = method
+			if _, pattern := mux.Handler(&other); routed[pattern] {
+				allow = append(allow, method)
+			}
+		}
 		if allow == nil {
 			notFound(w, r)
 			return
 		}
 		w.Header().Set("Allow", strings.Join(append(allow, "OPTIONS"), ", "))
 		Public.fail(w, r, refuse(MethodNotAllowed, "this path takes %s", strings.Join(allow, ", ")))
-	})
-	return mux
-}
-
-// methodsAt lists the methods by which a request's path leads to one of Routes.
-func methodsAt(mux *http.ServeMux, r *http.Request) (methods []string) {
-	for _, method := range []string{"DELETE", "GET", "HEAD", "POST"} {
-		other := *r
-		other.Method = method
-		if _, pattern := mux.Handler(&other); pattern != "/" {
-			methods = append(methods, method)
-		}
 	}
-	return methods
+	mux.HandleFunc("/", elsewhere)
+	mux.HandleFunc("HEAD /u/{token}/s3/params", elsewhere)                        // GET opens an upload
+	mux.HandleFunc("GET /u/{token}/s3/multipart/{upload_id}/complete", elsewhere) // no part's number
+	return mux
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {
