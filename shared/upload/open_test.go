@@ -135,6 +135,9 @@ func TestOpenTakesWhatBrowsersCallAudio(t *testing.T) {
 		{"a.flac", "audio/x-flac", "audio/flac"}, {"a.ogg", "audio/ogg", "audio/ogg"}, {"a.opus", "audio/ogg; codecs=opus", "audio/ogg"},
 		{"a.opus", "audio/opus", "audio/ogg"}, {"a.m4a", "audio/x-m4a", "audio/mp4"}, {"a.m4a", "audio/mp4", "audio/mp4"},
 		{"a.aac", "audio/aac", "audio/aac"}, {"a.aif", "audio/x-aiff", "audio/aiff"}, {"a.AIFF", "AUDIO/AIFF", "audio/aiff"},
+		{"a.aac", "audio/vnd.dlna.adts", "audio/aac"}, {"a.aac", "audio/aacp", "audio/aac"}, {"a.aifc", "audio/x-aifc", "audio/aiff"}, // Windows, macOS
+		{"a.opus", "audio/x-opus+ogg", "audio/ogg"}, {"a.oga", "audio/x-vorbis+ogg; q=1", "audio/ogg"}, {"a.mp3", "audio/x-mpg", "audio/mpeg"}, // Linux
+		{"a.wav", "audio/wave", "audio/wav"}, {"a.wav", "audio/x-wave;codecs=\"1\"", "audio/wav"}, {"a.m4a", "audio/mp4; codecs=\"mp4a.40.2\"", "audio/mp4"},
 		{"../ü/猫.b.c.flac", "audio/flac", "audio/flac"},
 	} {
 		o := s.open(100, "filename", c.filename, "content_type", c.contentType)
@@ -192,6 +195,8 @@ func TestOpenRefuses(t *testing.T) {
 
 		{"no content type", file(1, "content_type", nil), 422, upload.InvalidRequest, "content_type: "},
 		{"unknown content type", file(1, "content_type", "text/html"), 415, upload.UnsupportedMediaType, "content_type: "},
+		{"a film", file(1, "content_type", "video/mp4", "filename", "a.m4a"), 415, upload.UnsupportedMediaType, "content_type: "},
+		{"another format", file(1, "content_type", "audio/midi"), 415, upload.UnsupportedMediaType, "content_type: "},
 		{"octet stream", file(1, "content_type", "application/octet-stream"), 415, upload.UnsupportedMediaType, "content_type: "},
 		{"newline in content type", file(1, "content_type", "audio/wav\nx: y"), 422, upload.InvalidRequest, "content_type: "},
 		{"contradiction", file(1, "content_type", "audio/mpeg"), 422, upload.InvalidRequest, "content_type: "},
