@@ -21,7 +21,7 @@ func (s *Store) UnsettledUploads(ctx context.Context, after track.Upload, limit 
 
 // The bytes may still come, by a URL that is good for a moment longer: so they are noted
 // for removal, by the statement that gives them up.
-var expireUploads = `
+const expireUploads = `
 WITH overdue AS MATERIALIZED (
 	SELECT id FROM track_uploads
 	WHERE id = ANY ($1::text[]::uuid[]) AND state = 'pending' AND expires_at <= now()
@@ -34,19 +34,12 @@ WITH overdue AS MATERIALIZED (
 	INSERT INTO track_discards (track_id, backend, storage_key, reason)
 	SELECT track_id, backend, storage_key, 'expired' FROM expired ORDER BY backend, storage_key
 	ON CONFLICT (backend, storage_key) DO NOTHING
-), ` + failNewTracks("expired") + `
+)
 SELECT ` + uploadColumns + ` FROM expired`
 
 // ExpireUploads expires those of the uploads that are pending and overdue, and returns them.
-func (s *Store) ExpireUploads(ctx context.Context, ids []track.ID) (expired []track.Upload, err error) {
-	err = retry(ctx, func() error {
-		rows, err := s.pool.Query(ctx, expireUploads, texts(ids))
-		if err != nil {
-			return err
-		}
-		expired, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (track.Upload, error) { return scanUpload(row) })
-		return err
-	})
+func (s *Store) ExpireUploads(ctx context.Context, ids []track.ID) ([]track.Upload, error) {
+	expired, err := s.giveUp(ctx, expireUploads, ids)
 	return expired, s.failure("expire uploads", err)
 }
 

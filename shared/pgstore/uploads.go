@@ -156,30 +156,52 @@ func (s *Store) BeginMultipart(ctx context.Context, id track.ID, multipartID str
 
 // The discard is written by the statement that gives the bytes up. A PUT that is under
 // way may still land: the sweep removes the key after the grace period.
-var abortUpload = `
+const abortUpload = `
 WITH aborted AS (
 	UPDATE track_uploads SET state = 'aborted', finished_at = now()
-	WHERE id = $1 AND user_id = $2 AND state = 'pending' AND ($3 OR multipart_id IS NULL)
+	WHERE id = ANY ($1::text[]::uuid[]) AND user_id = $2 AND state = 'pending' AND ($3 OR multipart_id IS NULL)
 	RETURNING *
 ), discarded AS (
 	INSERT INTO track_discards (track_id, backend, storage_key, reason)
 	SELECT track_id, backend, storage_key, 'aborted' FROM aborted
 	ON CONFLICT DO NOTHING
-), ` + failNewTracks("aborted") + `
+)
 SELECT ` + uploadColumns + ` FROM aborted`
 
-// failNewTracks is a step of a statement that gives up uploads: a new track whose last
-// open ticket that was would otherwise count as uploading for ever. Another file for the
-// track makes it ready all the same.
-func failNewTracks(givenUp string) string {
-	return `failed_tracks AS (
-	UPDATE tracks t SET status = 'failed', updated_at = now()
-	FROM (SELECT DISTINCT track_id FROM ` + givenUp + `) g
-	WHERE t.id = g.track_id AND t.status::text = 'uploading'
-		AND t.storage_backend = 'local' AND coalesce(t.file_path, '') = ''
-		AND NOT EXISTS (SELECT FROM track_uploads u
-			WHERE u.track_id = t.id AND u.state = 'pending' AND u.id NOT IN (SELECT id FROM ` + givenUp + `))
-)`
+// A new track whose last open ticket was given up would otherwise count as uploading for
+// ever. Another file for the track makes it ready all the same.
+//
+// Two that give up the last two tickets see each other's still open, until one has
+// committed: so they queue for the track, and look in a statement of its own, whose
+// snapshot is taken after the wait. The tickets were locked before, as by settleUploads.
+const (
+	lockNewTracks = `
+SELECT FROM tracks t
+WHERE t.id IN (SELECT track_id FROM track_uploads WHERE id = ANY ($1::text[]::uuid[])) AND t.status::text = 'uploading'
+ORDER BY t.id FOR NO KEY UPDATE`
+
+	failNewTracks = `
+UPDATE tracks t SET status = 'failed', updated_at = now()
+WHERE t.id IN (SELECT track_id FROM track_uploads WHERE id = ANY ($1::text[]::uuid[]))
+	AND t.status::text = 'uploading' AND t.storage_backend = 'local' AND coalesce(t.file_path, '') = ''
+	AND NOT EXISTS (SELECT FROM track_uploads u WHERE u.track_id = t.id AND u.state = 'pending')`
+)
+
+// giveUp runs a statement that gives up uploads among ids, its first argument, and returns
+// them; it fails the new tracks that nothing comes for any more. All of it is one
+// transaction, and one round trip.
+func (s *Store) giveUp(ctx context.Context, statement string, ids []track.ID, args ...any) (givenUp []track.Upload, err error) {
+	err = retry(ctx, func() error {
+		var batch pgx.Batch
+		batch.Queue(statement, append([]any{texts(ids)}, args...)...).Query(func(rows pgx.Rows) (err error) {
+			givenUp, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (track.Upload, error) { return scanUpload(row) })
+			return err
+		})
+		batch.Queue(lockNewTracks, texts(ids))
+		batch.Queue(failNewTracks, texts(ids))
+		return s.pool.SendBatch(ctx, &batch).Close()
+	})
+	return givenUp, err
 }
 
 // AbortUpload gives up a pending upload, and returns the upload as it then is: in any
@@ -202,12 +224,14 @@ func (s *Store) AbortUnbegun(ctx context.Context, user, id track.ID) error {
 }
 
 func (s *Store) abort(ctx context.Context, user, id track.ID, begun bool) (track.Upload, error) {
-	var u track.Upload
-	err := retry(ctx, func() (err error) {
-		u, err = scanUpload(s.pool.QueryRow(ctx, abortUpload, id, user, begun))
-		return err
-	})
-	return u, s.failure("abort upload "+id.String(), err)
+	aborted, err := s.giveUp(ctx, abortUpload, []track.ID{id}, user, begun)
+	if err == nil && len(aborted) == 0 {
+		err = pgx.ErrNoRows
+	}
+	if err != nil {
+		return track.Upload{}, s.failure("abort upload "+id.String(), err)
+	}
+	return aborted[0], nil
 }
 
 // orNull makes the empty string NULL.

@@ -225,6 +225,24 @@ func TestAbort(t *testing.T) {
 	})
 }
 
+// Each of the two sees the other still open while it is at work.
+func TestAbortsOfAllTicketsOfANewTrackAtOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for range 20 {
+		first := s.open(100)
+		second := s.open(100, "title", nil, "track_id", first.str("track_id"))
+		for _, r := range together(2, func(i int) reply {
+			return s.call("DELETE", "/v1/uploads/"+[]answer{first, second}[i].str("upload_id"), nil)
+		}) {
+			r.want(204)
+		}
+		if got := s.call("GET", "/v1/tracks/"+first.str("track_id"), nil).want(200); got["status"] != "failed" {
+			t.Fatalf("the track without a file or a ticket: %v", got)
+		}
+	}
+}
+
 // Whatever the order in which an abort and a confirmation come, one of them wins, and a
 // stored track keeps its bytes.
 func TestAbortRacesWithComplete(t *testing.T) {
