@@ -145,6 +145,7 @@ func (s *Store) remove(filePath string) error {
 		return err
 	}
 	defer root.Close()
+	s.cleanTemp(root)
 	rel, err := s.locate(filePath)
 	if err != nil {
 		return err
