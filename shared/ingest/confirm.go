@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -49,6 +50,18 @@ func (in *Ingester) Confirm(ctx context.Context, ids ...track.ID) ([]track.Uploa
 		}
 	}
 	return uploads, failures
+}
+
+// Preview returns what Confirm would, and changes nothing.
+func (in *Ingester) Preview(ctx context.Context, ids ...track.ID) ([]track.Upload, error) {
+	c := Config{Uploads: preview{in.Uploads}, Backends: in.Backends, Log: slog.New(slog.DiscardHandler)}
+	return New(c).Confirm(ctx, ids...)
+}
+
+type preview struct{ Uploads }
+
+func (p preview) SettleUploads(ctx context.Context, findings []track.Finding) ([]track.Upload, error) {
+	return p.WouldSettleUploads(ctx, findings)
 }
 
 // batch is what became of uploads that were confirmed together. Those that are in none

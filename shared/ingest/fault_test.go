@@ -210,6 +210,10 @@ func (a asked) UploadsByKey(_ context.Context, keys []string) ([]track.Upload, e
 func (asked) UploadsByID(context.Context, []track.ID) ([]track.Upload, error)        { return nil, nil }
 func (asked) SettleUploads(context.Context, []track.Finding) ([]track.Upload, error) { return nil, nil }
 
+func (asked) WouldSettleUploads(context.Context, []track.Finding) ([]track.Upload, error) {
+	return nil, nil
+}
+
 type named struct{ ingest.Backend }
 
 func (named) Bucket() string { return "bucket" }

@@ -38,6 +38,8 @@ type Uploads interface {
 	// upload, its track, and the bytes that nothing names any more. It returns the uploads
 	// that this call settled; the others were settled before. It may be repeated.
 	SettleUploads(ctx context.Context, findings []track.Finding) ([]track.Upload, error)
+	// WouldSettleUploads returns the same and changes nothing.
+	WouldSettleUploads(ctx context.Context, findings []track.Finding) ([]track.Upload, error)
 }
 
 // Config is what an Ingester is made from.

@@ -3,7 +3,6 @@ package pgstore
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -137,7 +136,32 @@ SELECT ` + uploadColumns + ` FROM settled`
 // where the track is made to point at the bytes unless it has those of a later ticket;
 // failed; or aborted, where the track is deleted or gone. It returns the uploads that it
 // settled. It may be repeated: uploads that are settled stay as they are.
-func (s *Store) SettleUploads(ctx context.Context, findings []track.Finding) ([]track.Upload, error) {
+func (s *Store) SettleUploads(ctx context.Context, findings []track.Finding) (settled []track.Upload, err error) {
+	err = retry(ctx, func() error {
+		settled, err = settle(ctx, s.pool, findings)
+		return err
+	})
+	return settled, s.failure("settle uploads", err)
+}
+
+// WouldSettleUploads returns what SettleUploads would, and changes nothing: it rolls the
+// same statement back.
+func (s *Store) WouldSettleUploads(ctx context.Context, findings []track.Finding) (settled []track.Upload, err error) {
+	err = retry(ctx, func() error {
+		tx, err := s.pool.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // at the latest when the connection goes
+		settled, err = settle(ctx, tx, findings)
+		return err
+	})
+	return settled, s.failure("look what would be settled", err)
+}
+
+func settle(ctx context.Context, db interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}, findings []track.Finding) ([]track.Upload, error) {
 	type finding struct {
 		ID          track.ID `json:"id"`
 		Reason      *string  `json:"reason"`
@@ -146,22 +170,17 @@ func (s *Store) SettleUploads(ctx context.Context, findings []track.Finding) ([]
 		Format      string   `json:"format"`
 		ContentType string   `json:"content_type"`
 	}
-	rows := make([]finding, len(findings))
+	input := make([]finding, len(findings))
 	for i, f := range findings {
-		rows[i] = finding{f.UploadID, orNull(string(f.Reason)), orNull(f.VersionID), f.Size, string(f.Format), f.Format.ContentType()}
+		input[i] = finding{f.UploadID, orNull(string(f.Reason)), orNull(f.VersionID), f.Size, string(f.Format), f.Format.ContentType()}
 	}
-	input, err := json.Marshal(rows)
+	text, err := json.Marshal(input)
 	if err != nil {
-		return nil, fmt.Errorf("settle uploads: %w", err)
+		return nil, err
 	}
-	var settled []track.Upload
-	err = retry(ctx, func() error {
-		rows, err := s.pool.Query(ctx, settleUploads, string(input))
-		if err != nil {
-			return err
-		}
-		settled, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (track.Upload, error) { return scanUpload(row) })
-		return err
-	})
-	return settled, s.failure("settle uploads", err)
+	rows, err := db.Query(ctx, settleUploads, string(text))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (track.Upload, error) { return scanUpload(row) })
 }

@@ -20,6 +20,8 @@ import (
 // then are; package ingest's.
 type Confirmer interface {
 	Confirm(ctx context.Context, uploads ...track.ID) ([]track.Upload, error)
+	// Preview returns the same and changes nothing.
+	Preview(ctx context.Context, uploads ...track.ID) ([]track.Upload, error)
 }
 
 // Uploads keeps tickets.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +46,55 @@ func TestLostEventsAreFound(t *testing.T) {
 	}
 	if got := r.sweep(); got.Stored != 0 {
 		t.Errorf("again: %+v", got)
+	}
+}
+
+// A dry run tells of pending uploads what the sweep after it does, and changes nothing.
+func TestADryRunOverUploads(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, backend := range []string{track.S3, track.Local} {
+		r.ticket(track.ID{}, backend) // has time
+		for _, change := range []func(*track.Ticket){
+			func(*track.Ticket) {},
+			func(u *track.Ticket) { u.Format = track.FLAC }, // but WAV comes
+			func(u *track.Ticket) { u.Size = 7 },
+		} {
+			r.put(backend, r.ticket(track.ID{}, backend, change).Key)
+		}
+		deleted, late := r.ticket(track.ID{}, backend), r.ticket(track.ID{}, backend)
+		r.put(backend, deleted.Key)
+		r.exec("UPDATE tracks SET deleted_at = now() WHERE id = $1", deleted.TrackID)
+		r.exec("UPDATE track_uploads SET expires_at = now() - interval '1 second' WHERE id = $1", late.ID)
+	}
+	rows := func() string {
+		return r.query(`SELECT jsonb_build_array(
+			(SELECT jsonb_agg(t ORDER BY id) FROM tracks t), (SELECT jsonb_agg(u ORDER BY id) FROM track_uploads u),
+			(SELECT jsonb_agg(d ORDER BY id) FROM track_discards d))`)
+	}
+	run := func(dry bool) (did []string, counts sweep.Counts) {
+		t.Helper()
+		counts, err := sweep.New(r.config).Run(t.Context(), sweep.Options{DryRun: dry, Report: func(a sweep.Action) {
+			did = append(did, fmt.Sprintf("%s %s %s: %s", a.Do, a.Backend, a.Key, a.Why))
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(did)
+		counts.Seconds, counts.DryRun = 0, false
+		return did, counts
+	}
+	before := rows()
+	would, wouldCount := run(true)
+	if diff := cmp.Diff(before, rows()); diff != "" {
+		t.Errorf("the dry run changed rows: %s", diff)
+	}
+	did, count := run(false)
+	if diff := cmp.Diff(would, did); diff != "" {
+		t.Errorf("what it would do, and did: %s", diff)
+	}
+	if want := (sweep.Counts{Stored: 2, Refused: 4, Aborted: 2, Expired: 2, Done: true}); count != want || wouldCount != want {
+		t.Errorf("would: %+v, did: %+v", wouldCount, count)
 	}
 }
 

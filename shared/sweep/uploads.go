@@ -23,11 +23,7 @@ func (r *run) settleUploads() {
 		}
 		last = pending[len(pending)-1]
 		pending = slices.DeleteFunc(pending, func(u track.Upload) bool { return r.there[u.Backend] == nil })
-		if r.DryRun {
-			each(pending, r.wouldSettle)
-		} else {
-			r.settle(pending)
-		}
+		r.settle(pending)
 	}
 }
 
@@ -38,11 +34,15 @@ func (r *run) settle(pending []track.Upload) {
 	for i, u := range pending {
 		ids[i] = u.ID
 	}
-	settled, err := r.Confirm.Confirm(r.ctx, ids...)
+	confirm := r.Confirm.Confirm
+	if r.DryRun {
+		confirm = r.Confirm.Preview
+	}
+	settled, err := confirm(r.ctx, ids...)
 	if err != nil {
 		r.failed(err)
 	}
-	var overdue []track.ID
+	var overdue []track.Upload
 	for _, u := range settled {
 		switch u.State {
 		case track.UploadStored:
@@ -54,7 +54,7 @@ func (r *run) settle(pending []track.Upload) {
 		case track.UploadPending:
 			// The error does not tell of which uploads it is: look once more.
 			if r.isOverdue(u) && (err == nil || r.isAbsent(u)) {
-				overdue = append(overdue, u.ID)
+				overdue = append(overdue, u)
 			}
 		}
 	}
@@ -73,33 +73,28 @@ func (r *run) isAbsent(u track.Upload) bool {
 // expire gives uploads up. The row goes first, so that nobody is told "stored" of what is
 // about to go. A crash before the abort leaves parts that sweepMultiparts finds; bytes
 // that come by a URL that is good for a moment longer are discards already.
-func (r *run) expire(overdue []track.ID) {
-	expired, err := r.Store.ExpireUploads(r.ctx, overdue)
-	if err != nil {
-		r.failed(err)
-		return
+func (r *run) expire(overdue []track.Upload) {
+	expired := overdue
+	if !r.DryRun {
+		ids := make([]track.ID, len(overdue))
+		for i, u := range overdue {
+			ids[i] = u.ID
+		}
+		var err error
+		if expired, err = r.Store.ExpireUploads(r.ctx, ids); err != nil {
+			r.failed(err)
+			return
+		}
 	}
 	each(expired, func(u track.Upload) {
 		r.did(action("expire", u, "nothing came"), &r.counts.Expired)
-		if u.MultipartID == "" {
+		if r.DryRun || u.MultipartID == "" {
 			return
 		}
 		if err := r.there[u.Backend].AbortMultipart(r.ctx, u.Key, u.MultipartID); err != nil {
 			r.failed(err)
 		}
 	})
-}
-
-// wouldSettle tells what settle would do with one upload.
-func (r *run) wouldSettle(u track.Upload) {
-	switch _, err := r.there[u.Backend].Head(r.ctx, u.Key, ""); {
-	case err == nil:
-		r.did(action("confirm", u, "its bytes are there"), &r.counts.Stored)
-	case !errors.Is(err, track.ErrNotFound):
-		r.failed(err)
-	case r.isOverdue(u):
-		r.did(action("expire", u, "nothing came"), &r.counts.Expired)
-	}
 }
 
 func action(do string, u track.Upload, why string) Action {
