@@ -52,7 +52,7 @@ type migration struct {
 	log    *slog.Logger
 }
 
-// openMigration reads the configuration and opens the stores. Nothing is dialled yet.
+// openMigration reads the configuration and opens the stores. Only the database is dialled.
 func openMigration(ctx context.Context, c *console) (*migration, error) {
 	debug.SetMemoryLimit(migrate.MemoryLimit)
 	cfg, err := config.Load[config.Command](c.getenv)
@@ -67,8 +67,8 @@ func openMigration(ctx context.Context, c *console) (*migration, error) {
 		return nil, err
 	}
 	m := &migration{console: c, cfg: cfg, log: cfg.Logger(c.stderr)}
-	if m.ledger, err = pgstore.Open(ctx, url.Reveal(), 8); err != nil {
-		return nil, err
+	if m.ledger, err = openDatabase(ctx, url.Reveal(), 8); err != nil {
+		return nil, finished(ctx, false, err)
 	}
 	if m.bucket, err = s3store.Open(ctx, cfg.Storage.S3, awsdefault.Load); err != nil {
 		return nil, err

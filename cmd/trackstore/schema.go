@@ -7,8 +7,10 @@ import (
 
 	"trackstore/shared/awsdefault"
 	"trackstore/shared/config"
+	"trackstore/shared/pgstore"
 	"trackstore/shared/schema"
 	"trackstore/shared/secrets"
+	"trackstore/shared/track"
 )
 
 type schemaCmd struct {
@@ -82,6 +84,19 @@ func databaseURL(ctx context.Context, c *console) (string, error) {
 	}
 	url, err := secrets.DatabaseURL(ctx, cfg.Database, awsdefault.Load)
 	return url.Reveal(), err
+}
+
+// openDatabase opens a database that has trackstore's tables.
+func openDatabase(ctx context.Context, url string, maxConns int32) (*pgstore.Store, error) {
+	store, err := pgstore.Open(ctx, url, maxConns)
+	if err != nil {
+		return nil, err
+	}
+	// Where this fails the process ends: closing could wait for a database that does not answer.
+	if err = store.CheckSchema(ctx); errors.Is(err, track.ErrNoSchema) {
+		err = withHint(err, "trackstore schema up makes the tables")
+	}
+	return store, err
 }
 
 // envHint tells where the variables of the local stack are to be had.

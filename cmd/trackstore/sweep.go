@@ -10,7 +10,6 @@ import (
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
-	"trackstore/shared/pgstore"
 	"trackstore/shared/s3store"
 	"trackstore/shared/secrets"
 	"trackstore/shared/sweep"
@@ -74,7 +73,7 @@ func openSweeper(ctx context.Context, c *console) (*sweep.Sweeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := pgstore.Open(ctx, url.Reveal(), 4)
+	store, err := openDatabase(ctx, url.Reveal(), 4)
 	if err != nil {
 		return nil, err
 	}

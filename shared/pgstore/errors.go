@@ -25,6 +25,8 @@ const (
 	deadlockDetected       = "40P01"
 	lockNotAvailable       = "55P03"
 	idleTransactionTimeout = "25P03"
+	undefinedColumn        = "42703"
+	undefinedTable         = "42P01"
 )
 
 // failure wraps err with the operation and with the error of package track that it

@@ -14,6 +14,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"trackstore/shared/track"
 )
 
 // Store is a pool of connections to one database. Its methods may be called concurrently.
@@ -60,4 +62,16 @@ func (s *Store) Close() { s.pool.Close() }
 // Ping reports whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.failure("ping the database", s.pool.Ping(ctx))
+}
+
+// CheckSchema answers track.ErrNoSchema where the tables of trackstore are not there. It
+// reads none of their rows.
+func (s *Store) CheckSchema(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, `
+		SELECT tracks.file_version
+		FROM tracks, track_uploads, track_discards, track_migrations, track_migration_direction LIMIT 0`)
+	if code := sqlState(err); code == undefinedTable || code == undefinedColumn {
+		return track.ErrNoSchema
+	}
+	return s.failure("check the schema", err)
 }

@@ -12,6 +12,8 @@ var (
 	ErrUnavailable  = errors.New("out of reach")      // retryable; the call may or may not have taken effect
 	ErrForbidden    = errors.New("access denied")     // credentials or policy; not retryable
 
+	ErrNoSchema = errors.New("the database's schema is missing or too old") // the migrations were not applied
+
 	// Of paths on local disk.
 	ErrOutsideRoot = errors.New("leads out of the root folder")
 	ErrNotRegular  = errors.New("not a regular file")
