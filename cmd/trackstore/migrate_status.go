@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -97,7 +98,7 @@ func (cmd *migratePlanCmd) Run(ctx context.Context, c *console) error {
 	m.say("  missing files      %s", humanize.Comma(e.Missing))
 	m.say("  empty files        %s", humanize.Comma(e.Empty))
 	m.say("  outside the root   %s", humanize.Comma(e.OutsideRoot))
-	m.say("  estimated time     %s", time.Duration(e.Seconds*float64(time.Second)).Round(time.Second))
+	m.say("  estimated time     %s", time.Duration(math.Ceil(e.Seconds))*time.Second) // little is not nothing
 	return nil
 }
 
