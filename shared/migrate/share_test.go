@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"trackstore/shared/migrate"
+	"trackstore/shared/s3store"
 	"trackstore/shared/track"
 )
 
@@ -405,4 +408,41 @@ func TestBatchEndsInTime(t *testing.T) {
 		t.Errorf("%+v, %v", summary, err)
 	}
 	r.settled()
+}
+
+// A batch whose time ends in the middle of a large file leaves neither a lease nor parts
+// that are paid for.
+func TestBatchEndsInTheMiddleOfALargeFile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := content(1, 40<<20)
+	id := r.add("large.wav", c)
+	b := r.batch()
+	parts := &countedParts{Store: r.s3}
+	b.Upload = migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: r.s3, Large: parts, Sniff: noSniff, Bandwidth: 4 << 20})
+	two := 2.0
+	if summary, err := b.Handle(t.Context(), migrate.Input{MaxSeconds: &two}); err != nil || summary.Done || summary.Migrated != 0 {
+		t.Errorf("%+v, %v", summary, err)
+	}
+	if parts.begun.Load() == 0 {
+		t.Error("no part was begun: the test cuts nothing short")
+	}
+	for m, err := range r.s3.ListMultiparts(t.Context(), "") {
+		t.Errorf("a multipart upload is left: %+v, %v", m, err)
+	}
+	r.settled()
+	r.holds(id, track.Local, c)
+}
+
+// countedParts counts the parts that are begun.
+type countedParts struct {
+	*s3store.Store
+	begun atomic.Int32
+}
+
+func (p *countedParts) PutPart(
+	ctx context.Context, key, multipartID string, number int32, sum uint64, body io.ReadSeeker, size int64,
+) (track.Part, error) {
+	p.begun.Add(1)
+	return p.Store.PutPart(ctx, key, multipartID, number, sum, body, size)
 }
