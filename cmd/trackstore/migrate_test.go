@@ -145,17 +145,119 @@ func fields(ts *testscript.TestScript, object []byte) string {
 }
 
 // An interrupt ends a run within ten seconds with exit code 3 and no lease left; another
-// process then has the rest at once. (A second interrupt is the system's own.)
+// process then has the rest at once.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
+	const tracks = 40
+	env, count := manyTracks(t, tracks)
+	moved := func() int { return count(`SELECT count(*) FROM tracks WHERE storage_backend = 's3'`) }
+
+	// At this bandwidth it takes more than ten seconds.
+	slow := command(t, env, "migrate-storage", "run", "--bandwidth", "200KiB", "--workers", "2")
+	if err := slow.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "something is moved", func() bool { return moved() > 0 })
+	stopped := time.Now()
+	_ = slow.Process.Signal(syscall.SIGINT)
+	_ = slow.Wait()
+	if took := time.Since(stopped); took > 10*time.Second {
+		t.Errorf("it went on for %s", took)
+	}
+	if code := slow.ProcessState.ExitCode(); code != 3 {
+		t.Errorf("exit code %d", code)
+	}
+	if n := count(leased); n != 0 {
+		t.Errorf("%d leases are left", n)
+	}
+	if n := moved(); n == tracks {
+		t.Error("it moved everything: the test interrupts nothing")
+	}
+	if out, err := command(t, env, "migrate-storage", "run").CombinedOutput(); err != nil || moved() != tracks {
+		t.Errorf("the run after it moved %d of %d: %v, %s", moved(), tracks, err, out)
+	}
+}
+
+// A second interrupt ends a run at once. Its leases run out, and the next run has everything.
+func TestSecondInterrupt(t *testing.T) {
+	t.Parallel()
+	const tracks = 4
+	env, count := manyTracks(t, tracks)
+	slow := command(t, env, "migrate-storage", "run", "--bandwidth", "1KiB") // in flight until the end of its grace
+	if err := slow.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = slow.Wait()
+		close(ended)
+	}()
+	eventually(t, "something is claimed", func() bool { return count(leased) > 0 })
+	eventually(t, "it ends", func() bool {
+		_ = slow.Process.Signal(syscall.SIGINT)
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	})
+	if status := slow.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Errorf("it ended by itself, with exit code %d", status.ExitStatus())
+	}
+	if count(leased) == 0 {
+		t.Error("no lease is left: it was not cut short")
+	}
+	out, err := command(t, env, "migrate-storage", "run").CombinedOutput()
+	if n := count(`SELECT count(*) FROM tracks WHERE storage_backend = 's3'`); err != nil || n != tracks {
+		t.Errorf("the run after it moved %d of %d: %v, %s", n, tracks, err, out)
+	}
+}
+
+// A watch shows what changes, until it is interrupted: that is how to end it, and no failure.
+func TestStatusWatch(t *testing.T) {
+	t.Parallel()
+	env, _ := manyTracks(t, 1)
+	watch := command(t, env, "migrate-storage", "status", "--watch")
+	out, err := watch.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := watch.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	sees := func(want string) {
+		t.Helper()
+		for range 10 {
+			if lines.Scan() && strings.HasSuffix(lines.Text(), want) {
+				return
+			}
+		}
+		t.Errorf("it says nothing of %q", want)
+	}
+	sees("1 on local disk, 0 on S3, 0 leased")
+	if out, err := command(t, env, "migrate-storage", "run").CombinedOutput(); err != nil {
+		t.Fatalf("%v, %s", err, out)
+	}
+	sees("0 on local disk, 1 on S3, 0 leased")
+	_ = watch.Process.Signal(syscall.SIGINT)
+	if err := watch.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+const leased = `SELECT count(*) FROM track_migrations WHERE state = 'leased'`
+
+// manyTracks makes local tracks of 64 KiB. count is the number that a query answers with.
+func manyTracks(t *testing.T, tracks int) (env []string, count func(sql string) int) {
 	root := t.TempDir()
-	env := migrateEnv(t, root)
+	env = migrateEnv(t, root)
 	conn, err := pgx.Connect(t.Context(), strings.TrimPrefix(env[0], "DATABASE_URL="))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close(t.Context()) })
-	const tracks = 40
+	t.Cleanup(func() { conn.Close(context.Background()) })
 	for i := range tracks {
 		name := fmt.Sprintf("%d.wav", i)
 		if err := os.WriteFile(filepath.Join(root, name), bytes.Repeat([]byte{byte(i)}, 64<<10), 0o644); err != nil {
@@ -166,40 +268,20 @@ func TestInterrupt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	count := func(sql string) (n int) {
+	return env, func(sql string) (n int) {
+		t.Helper()
 		if err := conn.QueryRow(t.Context(), sql).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
 	}
-	moved := func() int { return count(`SELECT count(*) FROM tracks WHERE storage_backend = 's3'`) }
+}
 
-	// At this bandwidth it takes more than ten seconds.
-	slow := command(t, env, "migrate-storage", "run", "--bandwidth", "200KiB", "--workers", "2")
-	if err := slow.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(20 * time.Second); moved() == 0; time.Sleep(20 * time.Millisecond) {
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("nothing was moved")
+			t.Fatalf("it never came about that %s", what)
 		}
-	}
-	stopped := time.Now()
-	_ = slow.Process.Signal(syscall.SIGINT)
-	_ = slow.Wait()
-	if took := time.Since(stopped); took > 10*time.Second {
-		t.Errorf("it went on for %s", took)
-	}
-	if code := slow.ProcessState.ExitCode(); code != 3 {
-		t.Errorf("exit code %d", code)
-	}
-	if n := count(`SELECT count(*) FROM track_migrations WHERE state = 'leased'`); n != 0 {
-		t.Errorf("%d leases are left", n)
-	}
-	if n := moved(); n == tracks {
-		t.Error("it moved everything: the test interrupts nothing")
-	}
-	if out, err := command(t, env, "migrate-storage", "run").CombinedOutput(); err != nil || moved() != tracks {
-		t.Errorf("the run after it moved %d of %d: %v, %s", moved(), tracks, err, out)
 	}
 }
