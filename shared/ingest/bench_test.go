@@ -25,7 +25,7 @@ func BenchmarkHandle(b *testing.B) {
 					r.send(u, file)
 					keys[i] = u.Key
 				}
-				event := s3Event(r.bucket.Name, keys...)
+				event := s3Event(r.Bucket.Name, keys...)
 				b.StartTimer()
 				began := time.Now()
 				r.handle(event)

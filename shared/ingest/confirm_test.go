@@ -15,6 +15,7 @@ import (
 	"github.com/minio/crc64nvme"
 
 	"trackstore/shared/audiotest"
+	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 )
 
@@ -72,7 +73,7 @@ func TestEveryShapeOfEvent(t *testing.T) {
 	} {
 		u := r.ticket(track.ID{}, track.S3, wav(1))
 		r.send(u, wav(1))
-		if failed := r.handle(event(r.bucket.Name, u.Key)); failed != nil || r.state(u) != "stored" {
+		if failed := r.handle(event(r.Bucket.Name, u.Key)); failed != nil || r.state(u) != "stored" {
 			t.Errorf("%s: %s, to be tried again %v", name, r.state(u), failed)
 		}
 	}
@@ -89,15 +90,15 @@ func TestEventsThatChangeNothing(t *testing.T) {
 		"no records":                  []byte(`{"Records":[]}`),
 		"another bucket":              s3Event("another", u.Key),
 		"the disk's bucket":           s3Event("local-disk", u.Key),
-		"another name":                s3EventNamed("ObjectRemoved:Delete", r.bucket.Name, u.Key),
-		"another name, bad key":       s3EventNamed("ObjectRemoved:Delete", r.bucket.Name, "%zz"),
-		"a key escaped twice":         s3Event(r.bucket.Name, strings.ReplaceAll(escaped, "%", "%25")),
-		"EventBridge, escaped":        bridgeEvent(r.bucket.Name, escaped),
-		"EventBridge, another detail": bytes.Replace(bridgeEvent(r.bucket.Name, u.Key), []byte("Object Created"), []byte("Object Deleted"), 1),
-		"an unknown key":              s3Event(r.bucket.Name, track.UploadKey(track.NewID(), track.NewID(), "x.wav")),
-		"a migrated key":              s3Event(r.bucket.Name, track.MigratedKey(u.TrackID, 1, 1, "x.wav")),
-		"keys no column takes":        s3Event(r.bucket.Name, "uploads/%00", "uploads/%ff", "uploads/"+strings.Repeat("x", 1000)),
-		"an empty key":                s3Event(r.bucket.Name, ""),
+		"another name":                s3EventNamed("ObjectRemoved:Delete", r.Bucket.Name, u.Key),
+		"another name, bad key":       s3EventNamed("ObjectRemoved:Delete", r.Bucket.Name, "%zz"),
+		"a key escaped twice":         s3Event(r.Bucket.Name, strings.ReplaceAll(escaped, "%", "%25")),
+		"EventBridge, escaped":        bridgeEvent(r.Bucket.Name, escaped),
+		"EventBridge, another detail": bytes.Replace(bridgeEvent(r.Bucket.Name, u.Key), []byte("Object Created"), []byte("Object Deleted"), 1),
+		"an unknown key":              s3Event(r.Bucket.Name, track.UploadKey(track.NewID(), track.NewID(), "x.wav")),
+		"a migrated key":              s3Event(r.Bucket.Name, track.MigratedKey(u.TrackID, 1, 1, "x.wav")),
+		"keys no column takes":        s3Event(r.Bucket.Name, "uploads/%00", "uploads/%ff", "uploads/"+strings.Repeat("x", 1000)),
+		"an empty key":                s3Event(r.Bucket.Name, ""),
 	} {
 		for kind, e := range map[string][]byte{"direct": event, "queued": sqsEvent(event)} {
 			if failed := r.handle(e); failed != nil || r.state(u) != "pending" {
@@ -115,12 +116,12 @@ func TestWhatCannotBeReadIsTriedAgain(t *testing.T) {
 	r := newRig(t)
 	u := r.ticket(track.ID{}, track.S3, wav(1))
 	r.send(u, wav(1))
-	key := s3Event(r.bucket.Name, u.Key)
+	key := s3Event(r.Bucket.Name, u.Key)
 	event := sqsEvent(
 		[]byte("not JSON"), []byte(`{}`), []byte(`[]`), []byte(`{"Records":[{}]}`), []byte(`{"Records":[1]}`),
-		s3Event(r.bucket.Name, "%zz", u.Key), // only one of its records cannot be read
+		s3Event(r.Bucket.Name, "%zz", u.Key), // only one of its records cannot be read
 		[]byte(`{"detail-type":"Object Created","detail":{}}`), sqsEvent(key), nil,
-		s3Event(r.bucket.Name, "tracks/x"),
+		s3Event(r.Bucket.Name, "tracks/x"),
 	)
 	want := []string{"m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8"}
 	if diff := cmp.Diff(want, r.handle(event)); diff != "" {
@@ -130,7 +131,7 @@ func TestWhatCannotBeReadIsTriedAgain(t *testing.T) {
 		t.Errorf("the record beside the bad one: %s", got)
 	}
 	for _, bad := range []string{"", "null", "1", `"x"`, "{}", "[]", `{"Records":null}`, `{"Records":{}}`, `{"Records":[{}]}`,
-		string(s3Event(r.bucket.Name, "%zz"))} {
+		string(s3Event(r.Bucket.Name, "%zz"))} {
 		if _, err := handle(t.Context(), r.Ingester, []byte(bad)); err == nil {
 			t.Errorf("%q: no error", bad)
 		}
@@ -192,7 +193,7 @@ func TestFilesThatAreNotWhatTheTicketSays(t *testing.T) {
 	}
 	if u := r.ticket(track.ID{}, track.S3, nil, func(t *track.Ticket) { t.Format, t.Size = track.Opus, 0 }); true {
 		r.send(u, audiotest.OggVorbis(1, 1))
-		r.handle(s3Event(r.bucket.Name, u.Key))
+		r.handle(s3Event(r.Bucket.Name, u.Key))
 		if got := r.track(u.TrackID); got.Format != "ogg" {
 			t.Errorf("the format is what the bytes say: %q", got.Format)
 		}
@@ -203,7 +204,7 @@ func TestBytesThatAreNotThereStayPending(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	u := r.ticket(track.ID{}, track.S3, wav(1))
-	if failed := r.handle(sqsEvent(s3Event(r.bucket.Name, u.Key))); failed != nil {
+	if failed := r.handle(sqsEvent(s3Event(r.Bucket.Name, u.Key))); failed != nil {
 		t.Errorf("to be tried again: %v", failed)
 	}
 	got, err := r.Confirm(t.Context(), u.ID, track.NewID())
@@ -217,8 +218,8 @@ func TestReplacements(t *testing.T) {
 	r := newRig(t)
 	id := track.NewID()
 	// A platform's own track, on disk, with a status that trackstore does not know.
-	r.exec(`ALTER TABLE tracks DROP CONSTRAINT tracks_status_check`)
-	r.exec(`INSERT INTO tracks (id, creator_id, title, file_path, status) VALUES ($1, $2, 'x', '/srv/old.wav', 'live')`, id, owner)
+	r.Exec(`ALTER TABLE tracks DROP CONSTRAINT tracks_status_check`)
+	r.Exec(`INSERT INTO tracks (id, creator_id, title, file_path, status) VALUES ($1, $2, 'x', '/srv/old.wav', 'live')`, id, stores.Owner)
 	steps := []struct {
 		backend string
 		file    []byte
@@ -264,7 +265,7 @@ func TestReplacements(t *testing.T) {
 	before := r.track(id)
 	u := r.ticket(id, track.S3, wav(6))
 	r.send(u, []byte("<html>"))
-	r.handle(s3Event(r.bucket.Name, u.Key))
+	r.handle(s3Event(r.Bucket.Name, u.Key))
 	if diff := cmp.Diff(before, r.track(id)); diff != "" || r.state(u) != "failed size_mismatch" {
 		t.Errorf("%s: %s", r.state(u), diff)
 	}
@@ -274,11 +275,11 @@ func TestAReplacedMigratedTrackGivesUpBothCopies(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	id := track.NewID()
-	r.exec(`INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key)
-		VALUES ($1, $2, 'x', 'old.wav', 's3', 'tracks/old.wav')`, id, owner)
+	r.Exec(`INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key)
+		VALUES ($1, $2, 'x', 'old.wav', 's3', 'tracks/old.wav')`, id, stores.Owner)
 	u := r.ticket(id, track.S3, wav(1))
 	r.send(u, wav(1))
-	r.handle(s3Event(r.bucket.Name, u.Key))
+	r.handle(s3Event(r.Bucket.Name, u.Key))
 	want := map[string]string{"old.wav": "local replaced", "tracks/old.wav": "s3 replaced"}
 	if diff := cmp.Diff(want, r.discards()); diff != "" {
 		t.Error(diff)
@@ -293,10 +294,10 @@ func TestDeletedTracksDoNotComeBack(t *testing.T) {
 		r.send(u, wav(1))
 	}
 	r.send(refused, []byte("<html>"))
-	r.exec("UPDATE tracks SET deleted_at = now() WHERE id IN ($1, $2)", marked.TrackID, refused.TrackID)
-	r.exec("DELETE FROM tracks WHERE id = $1", gone.TrackID)
+	r.Exec("UPDATE tracks SET deleted_at = now() WHERE id IN ($1, $2)", marked.TrackID, refused.TrackID)
+	r.Exec("DELETE FROM tracks WHERE id = $1", gone.TrackID)
 	before := r.track(marked.TrackID)
-	r.handle(s3Event(r.bucket.Name, marked.Key, gone.Key, refused.Key))
+	r.handle(s3Event(r.Bucket.Name, marked.Key, gone.Key, refused.Key))
 	if diff := cmp.Diff(before, r.track(marked.TrackID)); diff != "" {
 		t.Error(diff)
 	}
@@ -316,9 +317,9 @@ func TestSettledUploadsStayAsTheyAre(t *testing.T) {
 	for _, state := range []track.UploadState{track.UploadExpired, track.UploadAborted, track.UploadFailed} {
 		u := r.ticket(track.ID{}, track.S3, wav(1))
 		r.send(u, wav(1))
-		r.exec(`UPDATE track_uploads SET state = $2::text, finished_at = now(),
+		r.Exec(`UPDATE track_uploads SET state = $2::text, finished_at = now(),
 			reason = CASE $2::text WHEN 'failed' THEN 'not_audio' END WHERE id = $1`, u.ID, string(state))
-		r.handle(sqsEvent(s3Event(r.bucket.Name, u.Key)))
+		r.handle(sqsEvent(s3Event(r.Bucket.Name, u.Key)))
 		got, err := r.Confirm(t.Context(), u.ID)
 		if err != nil || got[0].State != state || r.track(u.TrackID).Version != 1 {
 			t.Errorf("%s: %v, %v", state, got, err)
@@ -331,18 +332,18 @@ func TestAFormSentTwiceIsPinned(t *testing.T) {
 	r := newRig(t)
 	u := r.ticket(track.ID{}, track.S3, wav(1), func(t *track.Ticket) { t.Method = track.MethodPost })
 	r.send(u, wav(1))
-	r.handle(s3Event(r.bucket.Name, u.Key))
+	r.handle(s3Event(r.Bucket.Name, u.Key))
 	var pinned string
-	if err := r.db.QueryRow(t.Context(), "SELECT storage_version_id FROM tracks WHERE id = $1", u.TrackID).Scan(&pinned); err != nil {
+	if err := r.DB.QueryRow(t.Context(), "SELECT storage_version_id FROM tracks WHERE id = $1", u.TrackID).Scan(&pinned); err != nil {
 		t.Fatal(err)
 	}
 	r.send(u, wav(2)) // a form has no condition: this makes another version
-	r.handle(s3Event(r.bucket.Name, u.Key))
-	object, err := r.s3.Head(t.Context(), u.Key, pinned)
+	r.handle(s3Event(r.Bucket.Name, u.Key))
+	object, err := r.S3.Head(t.Context(), u.Key, pinned)
 	if sum, _ := object.Checksum(track.CRC64NVME); err != nil || sum != track.NewCRC64NVME(crc(wav(1))) {
 		t.Errorf("the row pins %+v, %v", object, err)
 	}
-	if latest, err := r.s3.Head(t.Context(), u.Key, ""); err != nil || latest.VersionID == pinned {
+	if latest, err := r.S3.Head(t.Context(), u.Key, ""); err != nil || latest.VersionID == pinned {
 		t.Errorf("there is one version only: %v, %v", latest, err)
 	}
 }
@@ -351,11 +352,11 @@ func TestDuplicatesInOneBatch(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	id := track.NewID()
-	r.exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $2, 'x', 'old.wav')`, id, owner)
+	r.Exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $2, 'x', 'old.wav')`, id, stores.Owner)
 	first, second := r.ticket(id, track.S3, wav(1)), r.ticket(id, track.Local, wav(2)[:7000])
 	r.send(first, wav(1))
 	r.send(second, wav(2)[:7000])
-	one, two := s3Event(r.bucket.Name, first.Key), s3Event(r.disk.Bucket(), second.Key)
+	one, two := s3Event(r.Bucket.Name, first.Key), s3Event(r.Disk.Bucket(), second.Key)
 	if failed := r.handle(sqsEvent(two, one, one, two, one)); failed != nil {
 		t.Errorf("to be tried again: %v", failed)
 	}

@@ -103,7 +103,7 @@ func TestFaults(t *testing.T) {
 	for i, u := range []track.Upload{one, two} {
 		r.send(u, wav(int64(i+1)))
 	}
-	event := sqsEvent(s3Event(r.bucket.Name, one.Key), s3Event(r.bucket.Name, two.Key))
+	event := sqsEvent(s3Event(r.Bucket.Name, one.Key), s3Event(r.Bucket.Name, two.Key))
 	r.save()
 	r.handle(event)
 	want := r.rows()
@@ -118,13 +118,13 @@ func TestFaults(t *testing.T) {
 		bucket  faultyBucket
 		again   []string // the messages that are to be tried again
 	}{
-		"settling fails":             {faultyUploads{r.store, first(), never()}, faultyBucket{r.s3, never(), never(), "", false}, nil},
-		"settling's answer is lost":  {faultyUploads{r.store, &faults{nth: 1, persisted: true}, never()}, faultyBucket{r.s3, never(), never(), "", false}, nil},
-		"the rows are out of reach":  {faultyUploads{r.store, never(), first()}, faultyBucket{r.s3, never(), never(), "", false}, []string{"m0", "m1"}},
-		"one HEAD fails":             {faultyUploads{r.store, never(), never()}, faultyBucket{r.s3, first(), never(), two.Key, false}, []string{"m1"}},
-		"one object cannot be read":  {faultyUploads{r.store, never(), never()}, faultyBucket{r.s3, never(), first(), one.Key, false}, []string{"m0"}},
-		"the first bytes are cut":    {faultyUploads{r.store, never(), never()}, faultyBucket{r.s3, never(), never(), one.Key, true}, []string{"m0"}},
-		"the checksum's read is cut": {faultyUploads{r.store, never(), never()}, faultyBucket{r.s3, never(), never(), two.Key, true}, []string{"m1"}},
+		"settling fails":             {faultyUploads{r.Store, first(), never()}, faultyBucket{r.S3, never(), never(), "", false}, nil},
+		"settling's answer is lost":  {faultyUploads{r.Store, &faults{nth: 1, persisted: true}, never()}, faultyBucket{r.S3, never(), never(), "", false}, nil},
+		"the rows are out of reach":  {faultyUploads{r.Store, never(), first()}, faultyBucket{r.S3, never(), never(), "", false}, []string{"m0", "m1"}},
+		"one HEAD fails":             {faultyUploads{r.Store, never(), never()}, faultyBucket{r.S3, first(), never(), two.Key, false}, []string{"m1"}},
+		"one object cannot be read":  {faultyUploads{r.Store, never(), never()}, faultyBucket{r.S3, never(), first(), one.Key, false}, []string{"m0"}},
+		"the first bytes are cut":    {faultyUploads{r.Store, never(), never()}, faultyBucket{r.S3, never(), never(), one.Key, true}, []string{"m0"}},
+		"the checksum's read is cut": {faultyUploads{r.Store, never(), never()}, faultyBucket{r.S3, never(), never(), two.Key, true}, []string{"m1"}},
 	} {
 		r.restore()
 		failed, err := handle(t.Context(), r.over(c.uploads, c.bucket), event)
@@ -147,7 +147,7 @@ func TestConfirmReadsWhatALostAnswerDid(t *testing.T) {
 	r := newRig(t)
 	u := r.ticket(track.ID{}, track.S3, wav(1))
 	r.send(u, wav(1))
-	in := r.over(faultyUploads{r.store, &faults{nth: 1, persisted: true}, &faults{}}, r.s3)
+	in := r.over(faultyUploads{r.Store, &faults{nth: 1, persisted: true}, &faults{}}, r.S3)
 	got, err := in.Confirm(t.Context(), u.ID)
 	if err != nil || len(got) != 1 || got[0].State != track.UploadStored {
 		t.Errorf("got %+v, %v", got, err)
@@ -160,12 +160,12 @@ func TestConfirmGivesUp(t *testing.T) {
 	r := newRig(t)
 	u := r.ticket(track.ID{}, track.S3, wav(1))
 	r.send(u, wav(1))
-	in := r.over(broken{r.store}, r.s3)
+	in := r.over(broken{r.Store}, r.S3)
 	got, err := in.Confirm(t.Context(), u.ID)
 	if !track.IsRetryable(err) || len(got) != 1 || got[0].State != track.UploadPending || r.state(u) != "pending" {
 		t.Errorf("got %+v, %v; %s", got, err, r.state(u))
 	}
-	if got := r.handle(s3Event(r.bucket.Name, u.Key)); got != nil || r.state(u) != "stored" {
+	if got := r.handle(s3Event(r.Bucket.Name, u.Key)); got != nil || r.state(u) != "stored" {
 		t.Errorf("%v, %s", got, r.state(u))
 	}
 }

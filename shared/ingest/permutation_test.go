@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 )
 
@@ -59,8 +60,8 @@ func (r *rig) scene() (events [][]byte, uploads map[string]track.Upload) {
 	}
 	old := func(path, key string) track.ID {
 		id := track.NewID()
-		r.exec(`INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key)
-			VALUES ($1, $2, 'x', $3, CASE WHEN $4 = '' THEN 'local' ELSE 's3' END, nullif($4, ''))`, id, owner, path, key)
+		r.Exec(`INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key)
+			VALUES ($1, $2, 'x', $3, CASE WHEN $4 = '' THEN 'local' ELSE 's3' END, nullif($4, ''))`, id, stores.Owner, path, key)
 		return id
 	}
 	html := make([]byte, 8000)
@@ -79,13 +80,13 @@ func (r *rig) scene() (events [][]byte, uploads map[string]track.Upload) {
 	u = open("file before cut", track.ID{}, track.S3, wav(8), wav(8))
 	open("cut", u.TrackID, track.S3, wav(9), wav(9)[:100])
 	u = open("of a deleted track", track.ID{}, track.S3, wav(1), wav(1))
-	r.exec("UPDATE tracks SET deleted_at = now() WHERE id = $1", u.TrackID)
+	r.Exec("UPDATE tracks SET deleted_at = now() WHERE id = $1", u.TrackID)
 	open("on its way", track.ID{}, track.S3, wav(1), nil)
 
 	events = append(events,
-		s3Event("another-bucket", u.Key), s3Event(r.bucket.Name, "tracks/moved.wav", "x"),
-		s3Event(r.bucket.Name, track.UploadKey(track.NewID(), track.NewID(), "x.wav")),
-		s3EventNamed("ObjectRemoved:Delete", r.bucket.Name, u.Key), []byte(`{"Event":"s3:TestEvent"}`))
+		s3Event("another-bucket", u.Key), s3Event(r.Bucket.Name, "tracks/moved.wav", "x"),
+		s3Event(r.Bucket.Name, track.UploadKey(track.NewID(), track.NewID(), "x.wav")),
+		s3EventNamed("ObjectRemoved:Delete", r.Bucket.Name, u.Key), []byte(`{"Event":"s3:TestEvent"}`))
 	return events, uploads
 }
 
@@ -133,8 +134,8 @@ func (r *rig) play(random *rand.Rand, events [][]byte, uploads map[string]track.
 	for range 1 + random.IntN(4) {
 		consumers.Go(func() {
 			for f := range queue {
-				if err := f(r.t.Context()); err != nil {
-					r.t.Error(err)
+				if err := f(r.T.Context()); err != nil {
+					r.T.Error(err)
 				}
 			}
 		})
@@ -144,26 +145,26 @@ func (r *rig) play(random *rand.Rand, events [][]byte, uploads map[string]track.
 
 // rows are all rows, without times and without the numbers of notes.
 func (r *rig) rows() []string {
-	r.t.Helper()
-	rows, err := r.db.Query(r.t.Context(), `
+	r.T.Helper()
+	rows, err := r.DB.Query(r.T.Context(), `
 		SELECT (to_jsonb(t) - 'updated_at')::text FROM tracks t
 		UNION ALL SELECT (to_jsonb(u) - 'finished_at')::text FROM track_uploads u
 		UNION ALL SELECT (to_jsonb(d) - 'id' - 'discarded_at')::text FROM track_discards d
 		ORDER BY 1`)
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	defer rows.Close()
 	var all []string
 	for rows.Next() {
 		var row string
 		if err := rows.Scan(&row); err != nil {
-			r.t.Fatal(err)
+			r.T.Fatal(err)
 		}
 		all = append(all, row)
 	}
 	if err := rows.Err(); err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	return all
 }
@@ -178,12 +179,12 @@ func (r *rig) outcomes(uploads map[string]track.Upload) map[string]string {
 
 // save keeps the rows, for restore to begin anew with; the objects stay as they are.
 func (r *rig) save() {
-	r.exec("CREATE TABLE saved_tracks AS TABLE tracks")
-	r.exec("CREATE TABLE saved_uploads AS TABLE track_uploads")
+	r.Exec("CREATE TABLE saved_tracks AS TABLE tracks")
+	r.Exec("CREATE TABLE saved_uploads AS TABLE track_uploads")
 }
 
 func (r *rig) restore() {
-	r.exec("TRUNCATE tracks, track_uploads, track_discards")
-	r.exec("INSERT INTO tracks TABLE saved_tracks")
-	r.exec("INSERT INTO track_uploads OVERRIDING SYSTEM VALUE TABLE saved_uploads")
+	r.Exec("TRUNCATE tracks, track_uploads, track_discards")
+	r.Exec("INSERT INTO tracks TABLE saved_tracks")
+	r.Exec("INSERT INTO track_uploads OVERRIDING SYSTEM VALUE TABLE saved_uploads")
 }

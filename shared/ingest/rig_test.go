@@ -5,65 +5,32 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"net/url"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"trackstore/shared/audiotest"
-	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
 	"trackstore/shared/metrics"
-	"trackstore/shared/pgstore"
-	"trackstore/shared/s3store"
 	"trackstore/shared/testenv"
+	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// rig is an Ingester over a database, a bucket and a folder of the test's own.
+// rig is an Ingester over real stores.
 type rig struct {
+	stores.Set
 	*ingest.Ingester
-	t       testing.TB
-	db      *pgxpool.Pool // behind the code's back
-	store   *pgstore.Store
-	s3      *s3store.Store
-	disk    *diskstore.Store
-	bucket  testenv.Bucket
 	metrics *bytes.Buffer
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{t: t, bucket: testenv.S3(t), metrics: &bytes.Buffer{}}
-	dsn := testenv.Postgres(t)
-	var err error
-	if r.store, err = pgstore.Open(t.Context(), dsn, 16); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.store.Close)
-	if r.db, err = pgxpool.New(t.Context(), dsn); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.db.Close)
-	endpoint, err := url.Parse(r.bucket.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.s3, err = s3store.New(s3store.Config{
-		Bucket: r.bucket.Name, Region: r.bucket.Region, Endpoint: endpoint, ForcePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(r.bucket.AccessKey, r.bucket.SecretKey, ""),
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if r.disk, err = diskstore.New(diskstore.Config{Root: t.TempDir()}); err != nil {
-		t.Fatal(err)
-	}
-	r.Ingester = r.over(r.store, r.s3)
+	r := &rig{Set: stores.New(t), metrics: &bytes.Buffer{}}
+	r.Ingester = r.over(r.Store, r.S3)
 	return r
 }
 
@@ -71,34 +38,18 @@ func newRig(t testing.TB) *rig {
 func (r *rig) over(uploads ingest.Uploads, bucket ingest.Backend) *ingest.Ingester {
 	return ingest.New(ingest.Config{
 		Uploads:  uploads,
-		Backends: map[string]ingest.Backend{track.S3: bucket, track.Local: r.disk},
-		Log:      slog.New(slog.NewTextHandler(r.t.Output(), nil)),
+		Backends: map[string]ingest.Backend{track.S3: bucket, track.Local: r.Disk},
+		Log:      slog.New(slog.NewTextHandler(r.T.Output(), nil)),
 		Metrics:  metrics.New(r.metrics, "test"),
 	})
 }
 
 // ticket opens an upload of file for a track, a new one where trackID is zero.
 func (r *rig) ticket(trackID track.ID, backend string, file []byte, change ...func(*track.Ticket)) track.Upload {
-	r.t.Helper()
-	t := track.Ticket{Life: time.Hour, MaxPending: 10_000}
-	t.ID, t.TrackID, t.UserID = track.NewID(), trackID, owner
-	t.Method, t.Backend, t.Size, t.MaxSize = track.MethodPut, backend, int64(len(file)), 1<<30
-	t.Format, t.ContentType = track.WAV, track.WAV.ContentType()
-	if trackID.IsZero() {
-		t.TrackID, t.Title = track.NewID(), "Nocturne"
-	}
-	t.Key = track.UploadKey(t.TrackID, t.ID, "x.wav")
-	for _, f := range change {
-		f(&t)
-	}
-	u, err := r.store.OpenUpload(r.t.Context(), t)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return u
+	r.T.Helper()
+	size := func(t *track.Ticket) { t.Size = int64(len(file)) }
+	return r.Ticket(trackID, backend, append([]func(*track.Ticket){size}, change...)...)
 }
-
-var owner = track.NewID()
 
 func declared(sum track.Checksum) func(*track.Ticket) {
 	return func(t *track.Ticket) { t.Checksum = &sum }
@@ -106,25 +57,25 @@ func declared(sum track.Checksum) func(*track.Ticket) {
 
 // send puts file where u's client would.
 func (r *rig) send(u track.Upload, file []byte) {
-	r.t.Helper()
+	r.T.Helper()
 	var err error
 	if u.Backend == track.S3 {
-		_, err = r.bucket.Client().PutObject(r.t.Context(), &s3.PutObjectInput{
-			Bucket: &r.bucket.Name, Key: &u.Key, Body: bytes.NewReader(file), ContentType: &u.ContentType,
+		_, err = r.Bucket.Client().PutObject(r.T.Context(), &s3.PutObjectInput{
+			Bucket: &r.Bucket.Name, Key: &u.Key, Body: bytes.NewReader(file), ContentType: &u.ContentType,
 		})
 	} else {
-		_, err = r.disk.Create(r.t.Context(), u.Key, u.ContentType, crc(file), bytes.NewReader(file), int64(len(file)))
+		_, err = r.Disk.Create(r.T.Context(), u.Key, u.ContentType, crc(file), bytes.NewReader(file), int64(len(file)))
 	}
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 }
 
 func (r *rig) bucketOf(u track.Upload) string {
 	if u.Backend == track.S3 {
-		return r.bucket.Name
+		return r.Bucket.Name
 	}
-	return r.disk.Bucket()
+	return r.Disk.Bucket()
 }
 
 // s3Event is an event of S3 with a record for each key, which are escaped as given.
@@ -179,10 +130,10 @@ func encode(v any) []byte {
 
 // handle has an event handled, and returns the messages that are to be tried again.
 func (r *rig) handle(event []byte) []string {
-	r.t.Helper()
-	failed, err := handle(r.t.Context(), r.Ingester, event)
+	r.T.Helper()
+	failed, err := handle(r.T.Context(), r.Ingester, event)
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	return failed
 }
@@ -204,24 +155,24 @@ type row struct {
 }
 
 func (r *rig) track(id track.ID) (t row) {
-	r.t.Helper()
-	err := r.db.QueryRow(r.t.Context(), `
+	r.T.Helper()
+	err := r.DB.QueryRow(r.T.Context(), `
 		SELECT status, storage_backend, coalesce(storage_key, ''), coalesce(file_path, ''), coalesce(format, ''),
 			coalesce(content_type, ''), coalesce(file_size, 0), file_version, storage_version_id IS NOT NULL
 		FROM tracks WHERE id = $1`, id).
 		Scan(&t.Status, &t.Backend, &t.Key, &t.Path, &t.Format, &t.Type, &t.Size, &t.Version, &t.Pinned)
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	return t
 }
 
 // state is an upload's, with the reason of a failure.
 func (r *rig) state(u track.Upload) string {
-	r.t.Helper()
-	all, err := r.store.UploadsByID(r.t.Context(), []track.ID{u.ID})
+	r.T.Helper()
+	all, err := r.Store.UploadsByID(r.T.Context(), []track.ID{u.ID})
 	if err != nil || len(all) != 1 {
-		r.t.Fatalf("upload %s: %d rows, %v", u.ID, len(all), err)
+		r.T.Fatalf("upload %s: %d rows, %v", u.ID, len(all), err)
 	}
 	if all[0].Reason != "" {
 		return string(all[0].State) + " " + string(all[0].Reason)
@@ -231,31 +182,24 @@ func (r *rig) state(u track.Upload) string {
 
 // discards maps keys and paths to the reason why they are to go.
 func (r *rig) discards() map[string]string {
-	r.t.Helper()
-	rows, err := r.db.Query(r.t.Context(), "SELECT storage_key, backend || ' ' || reason FROM track_discards")
+	r.T.Helper()
+	rows, err := r.DB.Query(r.T.Context(), "SELECT storage_key, backend || ' ' || reason FROM track_discards")
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	defer rows.Close()
 	all := make(map[string]string)
 	for rows.Next() {
 		var key, why string
 		if err := rows.Scan(&key, &why); err != nil {
-			r.t.Fatal(err)
+			r.T.Fatal(err)
 		}
 		all[key] = why
 	}
 	if err := rows.Err(); err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	return all
-}
-
-func (r *rig) exec(sql string, args ...any) {
-	r.t.Helper()
-	if _, err := r.db.Exec(r.t.Context(), sql, args...); err != nil {
-		r.t.Fatal(err)
-	}
 }
 
 var discard = slog.New(slog.DiscardHandler)

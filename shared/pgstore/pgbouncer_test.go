@@ -29,7 +29,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/jackc/pgx/v5"
 
 	"trackstore/shared/audio"
@@ -39,8 +38,8 @@ import (
 	"trackstore/shared/ingest"
 	"trackstore/shared/migrate"
 	"trackstore/shared/pgstore"
-	"trackstore/shared/s3store"
 	"trackstore/shared/testenv"
+	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 	"trackstore/shared/upload"
 )
@@ -203,18 +202,7 @@ func TestPgBouncer(t *testing.T) {
 			t.Parallel()
 			database := testenv.Postgres(t)
 			store := openStore(t, withQuery(pgBouncer(t, database, 3), "default_query_exec_mode", mode))
-			b := testenv.S3(t)
-			endpoint, err := url.Parse(b.Endpoint)
-			if err != nil {
-				t.Fatal(err)
-			}
-			bucket, err := s3store.New(s3store.Config{
-				Bucket: b.Name, Region: b.Region, Endpoint: endpoint, ForcePathStyle: true,
-				Credentials: credentials.NewStaticCredentialsProvider(b.AccessKey, b.SecretKey, ""),
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			bucket := stores.OpenS3(t, testenv.S3(t))
 			log := slog.New(slog.NewTextHandler(t.Output(), nil))
 			confirm := ingest.New(ingest.Config{Uploads: store, Backends: map[string]ingest.Backend{track.S3: bucket}, Log: log})
 			api := httptest.NewServer(upload.New(upload.Config{

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"trackstore/shared/sweep"
+	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 )
 
@@ -122,7 +123,7 @@ func (r *rig) under(f *fault) *sweep.Sweeper {
 func TestFaultsAtEveryStep(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.config.Store = old{r.store}
+	r.config.Store = old{r.Store}
 	r.config.UploadTTL = time.Nanosecond
 	failed := make(map[string]bool)
 	for _, crash := range []bool{false, true} {
@@ -167,20 +168,20 @@ type place struct{ backend, key string }
 
 func (r *rig) scene() scene {
 	s := scene{rig: r}
-	s.lost = r.ticket(track.ID{}, track.S3) // its event is
+	s.lost = r.Ticket(track.ID{}, track.S3) // its event is
 	r.put(track.S3, s.lost.Key)
 	s.kept = append(s.kept, place{track.S3, s.lost.Key})
 
-	s.overdue = r.ticket(track.ID{}, track.S3)
-	s.parts = r.ticket(track.ID{}, track.S3, func(t *track.Ticket) { t.Method, t.PartSize = track.MethodMultipart, track.MinPartSize })
+	s.overdue = r.Ticket(track.ID{}, track.S3)
+	s.parts = r.Ticket(track.ID{}, track.S3, func(t *track.Ticket) { t.Method, t.PartSize = track.MethodMultipart, track.MinPartSize })
 	var err error
-	if s.multipart, err = r.s3.CreateMultipart(r.t.Context(), s.parts.Key, "audio/wav"); err != nil {
-		r.t.Fatal(err)
+	if s.multipart, err = r.S3.CreateMultipart(r.T.Context(), s.parts.Key, "audio/wav"); err != nil {
+		r.T.Fatal(err)
 	}
-	if _, err := r.store.BeginMultipart(r.t.Context(), s.parts.ID, s.multipart); err != nil {
-		r.t.Fatal(err)
+	if _, err := r.Store.BeginMultipart(r.T.Context(), s.parts.ID, s.multipart); err != nil {
+		r.T.Fatal(err)
 	}
-	r.exec("UPDATE track_uploads SET expires_at = now() - interval '1 second' WHERE id IN ($1, $2)", s.overdue.ID, s.parts.ID)
+	r.Exec("UPDATE track_uploads SET expires_at = now() - interval '1 second' WHERE id IN ($1, $2)", s.overdue.ID, s.parts.ID)
 
 	id := track.NewID()
 	for _, backend := range []string{track.S3, track.Local} {
@@ -201,47 +202,47 @@ func (r *rig) scene() scene {
 	for _, p := range its {
 		r.put(p.backend, p.key)
 	}
-	r.exec(`INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key, deleted_at)
-		VALUES ($1, $2, 'x', $3, 's3', $4, now() - $5::interval)`, deleted, owner, its[1].key, its[0].key, grace+time.Minute)
+	r.Exec(`INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key, deleted_at)
+		VALUES ($1, $2, 'x', $3, 's3', $4, now() - $5::interval)`, deleted, stores.Owner, its[1].key, its[0].key, grace+time.Minute)
 	s.gone = append(s.gone, its...)
 	return s
 }
 
 // checkSafe checks what must hold at any moment.
 func (s scene) checkSafe(when string) {
-	s.t.Helper()
+	s.T.Helper()
 	for _, p := range s.kept {
 		if !s.has(p.backend, p.key) {
-			s.t.Errorf("%s: %v is lost", when, p)
+			s.T.Errorf("%s: %v is lost", when, p)
 		}
 	}
 	for _, p := range s.gone {
 		if s.isGone(p.backend, p.key) && s.has(p.backend, p.key) {
-			s.t.Errorf("%s: %v is noted as gone, and is there", when, p)
+			s.T.Errorf("%s: %v is noted as gone, and is there", when, p)
 		}
 		if !s.has(p.backend, p.key) && s.query("SELECT bool_or(removed_at IS NOT NULL) FROM track_discards WHERE backend = $1 AND storage_key = $2", p.backend, p.key) != "true" {
-			s.t.Errorf("%s: %v was removed without a mark", when, p)
+			s.T.Errorf("%s: %v was removed without a mark", when, p)
 		}
 	}
 }
 
 // check checks what a whole sweep leaves.
 func (s scene) check(when string) {
-	s.t.Helper()
+	s.T.Helper()
 	s.checkSafe(when)
 	for _, p := range s.gone {
 		if s.has(p.backend, p.key) || !s.isGone(p.backend, p.key) {
-			s.t.Errorf("%s: %v is still there, or not noted as gone", when, p)
+			s.T.Errorf("%s: %v is still there, or not noted as gone", when, p)
 		}
 	}
 	got := []string{s.state(s.lost), s.state(s.overdue), s.state(s.parts)}
 	if diff := cmp.Diff([]string{"stored", "expired", "expired"}, got); diff != "" {
-		s.t.Errorf("%s: %s", when, diff)
+		s.T.Errorf("%s: %s", when, diff)
 	}
-	if _, err := s.s3.ListParts(context.Background(), s.parts.Key, s.multipart); err == nil {
-		s.t.Errorf("%s: the multipart upload is still there", when)
+	if _, err := s.S3.ListParts(context.Background(), s.parts.Key, s.multipart); err == nil {
+		s.T.Errorf("%s: the multipart upload is still there", when)
 	}
 	if n := s.query("SELECT count(*) FROM track_discards WHERE storage_key LIKE '%named.wav'"); n != "0" {
-		s.t.Errorf("%s: %s notes of bytes that rows name", when, n)
+		s.T.Errorf("%s: %s notes of bytes that rows name", when, n)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"trackstore/shared/sweep"
+	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 )
 
@@ -23,15 +24,15 @@ func TestLostEventsAreFound(t *testing.T) {
 	var sent []track.Upload
 	for _, backend := range []string{track.S3, track.Local} {
 		for range 3 {
-			u := r.ticket(track.ID{}, backend)
+			u := r.Ticket(track.ID{}, backend)
 			r.put(backend, u.Key)
 			sent = append(sent, u)
 		}
 	}
-	waiting := r.ticket(track.ID{}, track.S3)
-	late := r.ticket(track.ID{}, track.S3)
+	waiting := r.Ticket(track.ID{}, track.S3)
+	late := r.Ticket(track.ID{}, track.S3)
 	r.put(track.S3, late.Key)
-	r.exec("UPDATE track_uploads SET expires_at = now() - interval '1 hour' WHERE id = $1", late.ID)
+	r.Exec("UPDATE track_uploads SET expires_at = now() - interval '1 hour' WHERE id = $1", late.ID)
 
 	if got := r.sweep(); got.Stored != 7 || got.Expired != 0 {
 		t.Errorf("%+v", got)
@@ -54,18 +55,18 @@ func TestADryRunOverUploads(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, backend := range []string{track.S3, track.Local} {
-		r.ticket(track.ID{}, backend) // has time
+		r.Ticket(track.ID{}, backend) // has time
 		for _, change := range []func(*track.Ticket){
 			func(*track.Ticket) {},
 			func(u *track.Ticket) { u.Format = track.FLAC }, // but WAV comes
 			func(u *track.Ticket) { u.Size = 7 },
 		} {
-			r.put(backend, r.ticket(track.ID{}, backend, change).Key)
+			r.put(backend, r.Ticket(track.ID{}, backend, change).Key)
 		}
-		deleted, late := r.ticket(track.ID{}, backend), r.ticket(track.ID{}, backend)
+		deleted, late := r.Ticket(track.ID{}, backend), r.Ticket(track.ID{}, backend)
 		r.put(backend, deleted.Key)
-		r.exec("UPDATE tracks SET deleted_at = now() WHERE id = $1", deleted.TrackID)
-		r.exec("UPDATE track_uploads SET expires_at = now() - interval '1 second' WHERE id = $1", late.ID)
+		r.Exec("UPDATE tracks SET deleted_at = now() WHERE id = $1", deleted.TrackID)
+		r.Exec("UPDATE track_uploads SET expires_at = now() - interval '1 second' WHERE id = $1", late.ID)
 	}
 	rows := func() string {
 		return r.query(`SELECT jsonb_build_array(
@@ -103,15 +104,15 @@ func TestWhatNothingCameForExpires(t *testing.T) {
 	r := newRig(t)
 	multipart := func(t *track.Ticket) { t.Method, t.PartSize = track.MethodMultipart, track.MinPartSize }
 	for _, backend := range []string{track.S3, track.Local} {
-		single, parts := r.ticket(track.ID{}, backend), r.ticket(track.ID{}, backend, multipart)
+		single, parts := r.Ticket(track.ID{}, backend), r.Ticket(track.ID{}, backend, multipart)
 		id, err := r.backend(backend).CreateMultipart(t.Context(), parts.Key, "audio/wav")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.store.BeginMultipart(t.Context(), parts.ID, id); err != nil {
+		if _, err := r.Store.BeginMultipart(t.Context(), parts.ID, id); err != nil {
 			t.Fatal(err)
 		}
-		r.exec("UPDATE track_uploads SET expires_at = now() - interval '1 second' WHERE id IN ($1, $2)", single.ID, parts.ID)
+		r.Exec("UPDATE track_uploads SET expires_at = now() - interval '1 second' WHERE id IN ($1, $2)", single.ID, parts.ID)
 
 		if got := r.sweep(); got.Expired != 2 || got.Stored != 0 {
 			t.Errorf("%s: %+v", backend, got)
@@ -133,7 +134,7 @@ func TestWhatNothingCameForExpires(t *testing.T) {
 		if !r.has(backend, single.Key) {
 			t.Errorf("%s: gone within the grace", backend)
 		}
-		r.exec("UPDATE track_discards SET discarded_at = discarded_at - $1::interval", grace)
+		r.Exec("UPDATE track_discards SET discarded_at = discarded_at - $1::interval", grace)
 		r.sweep()
 		if r.has(backend, single.Key) || r.state(single) != "expired" {
 			t.Errorf("%s: still there after the grace, or %s", backend, r.state(single))
@@ -160,9 +161,9 @@ func TestStaleMultipartUploads(t *testing.T) {
 			in[backend+": "+name] = b
 			return b
 		}
-		pending, unbegun := r.ticket(track.ID{}, backend, multipart), r.ticket(track.ID{}, backend, multipart)
+		pending, unbegun := r.Ticket(track.ID{}, backend, multipart), r.Ticket(track.ID{}, backend, multipart)
 		mine := add(used, "of a pending upload", pending.Key)
-		if _, err := r.store.BeginMultipart(t.Context(), pending.ID, mine.id); err != nil {
+		if _, err := r.Store.BeginMultipart(t.Context(), pending.ID, mine.id); err != nil {
 			t.Fatal(err)
 		}
 		add(used, "of a pending upload that knows it not yet", unbegun.Key)
@@ -173,7 +174,7 @@ func TestStaleMultipartUploads(t *testing.T) {
 	used["of a lease"] = begun{track.S3, track.MigratedKey(leased, 1, 1, "x.wav"), ""}
 	stale["of a migration that is over"] = begun{track.S3, track.MigratedKey(free, 1, 1, "x.wav"), ""}
 	for id, until := range map[track.ID]string{leased: "1 minute", free: "-1 minute"} {
-		r.exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, lease_token, lease_expires_at)
+		r.Exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, lease_token, lease_expires_at)
 			VALUES ($1, 'to_s3', 1, 'leased', $1, now() + $2::interval)`, id, until)
 	}
 	for _, in := range []map[string]begun{used, stale} {
@@ -241,7 +242,7 @@ func TestDiscardsGoAfterTheGrace(t *testing.T) {
 	if got := r.sweep(); got.Removed != 0 {
 		t.Errorf("again: %+v", got)
 	}
-	r.exec("UPDATE track_discards SET gone_at = gone_at - $1::interval", grace)
+	r.Exec("UPDATE track_discards SET gone_at = gone_at - $1::interval", grace)
 	r.sweep()
 	if got := r.query("SELECT count(*) FROM track_discards"); got != "2" {
 		t.Errorf("%s notes are kept", got)
@@ -253,20 +254,20 @@ func TestWhatARowNamesStays(t *testing.T) {
 	r := newRig(t)
 	shared := map[string]string{ // the discard's path, and how another row writes it
 		"same.wav":                  "same.wav",
-		"relative.wav":              filepath.Join(r.root, "relative.wav"),
-		r.root + "/absolute.wav":    "absolute.wav",
+		"relative.wav":              filepath.Join(r.Root, "relative.wav"),
+		r.Root + "/absolute.wav":    "absolute.wav",
 		"./unclean//down/../up.wav": "unclean/up.wav",
 		"detour.wav":                "other/../detour.wav",
 		"album/1.wav":               "moved/1.wav", // through a link to the folder
 		"original.wav":              "duplicate of it.wav",
 	}
 	for link, target := range map[string]string{"moved": "album", "duplicate of it.wav": "original.wav"} {
-		if err := os.Symlink(target, filepath.Join(r.root, link)); err != nil {
+		if err := os.Symlink(target, filepath.Join(r.Root, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for path, other := range shared {
-		rel, err := filepath.Rel(r.root, filepath.Join(r.root, strings.TrimPrefix(path, r.root)))
+		rel, err := filepath.Rel(r.Root, filepath.Join(r.Root, strings.TrimPrefix(path, r.Root)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,13 +279,13 @@ func TestWhatARowNamesStays(t *testing.T) {
 	r.track("tracks/shared.wav", "")
 	r.discard(track.NewID(), track.S3, "tracks/shared.wav", grace+time.Hour)
 
-	pending := r.ticket(track.ID{}, track.S3)
+	pending := r.Ticket(track.ID{}, track.S3)
 	r.discard(pending.TrackID, track.S3, pending.Key, grace+time.Hour)
 
 	// The copy that a migration left, while a rollback is about to use it.
 	moved := r.track("tracks/moved.wav", "moved.wav")
 	r.put(track.Local, "moved.wav")
-	r.exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, lease_token, lease_expires_at)
+	r.Exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, lease_token, lease_expires_at)
 		VALUES ($1, 'to_local', 1, 'leased', $1, now() + interval '1 minute')`, moved)
 	r.discard(moved, track.Local, "moved.wav", grace+time.Hour)
 
@@ -298,7 +299,7 @@ func TestWhatARowNamesStays(t *testing.T) {
 		t.Errorf("%s notes are left", got)
 	}
 	for path := range shared {
-		if _, err := r.disk.OpenFile(path); err != nil {
+		if _, err := r.Disk.OpenFile(path); err != nil {
 			t.Error(err)
 		}
 	}
@@ -312,15 +313,15 @@ func TestFilesGoByTheirPlainPaths(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for link, target := range map[string]string{"link.wav": "0.wav", "dir": "."} {
-		if err := os.Symlink(target, filepath.Join(r.root, link)); err != nil {
+		if err := os.Symlink(target, filepath.Join(r.Root, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for i, path := range []string{"link.wav", "dir/1.wav", "x/../2.wav", filepath.Join(r.root, "dir/3.wav")} {
+	for i, path := range []string{"link.wav", "dir/1.wav", "x/../2.wav", filepath.Join(r.Root, "dir/3.wav")} {
 		r.put(track.Local, fmt.Sprintf("%d.wav", i))
 		r.discard(track.NewID(), track.Local, path, grace+time.Hour)
 	}
-	r.config.Backends = map[string]sweep.Backend{track.Local: markedBackend{r.disk, r}}
+	r.config.Backends = map[string]sweep.Backend{track.Local: markedBackend{r.Disk, r}}
 	r.sweep()
 	r.sweep()
 	for i := range 4 {
@@ -328,7 +329,7 @@ func TestFilesGoByTheirPlainPaths(t *testing.T) {
 			t.Errorf("%d.wav is there", i)
 		}
 	}
-	if _, err := os.Lstat(filepath.Join(r.root, "link.wav")); err == nil {
+	if _, err := os.Lstat(filepath.Join(r.Root, "link.wav")); err == nil {
 		t.Error("a link that leads nowhere is left")
 	}
 	if got := r.query("SELECT count(*) FROM track_discards WHERE gone_at IS NULL"); got != "0" {
@@ -343,11 +344,11 @@ type markedBackend struct {
 }
 
 func (b markedBackend) Delete(ctx context.Context, key string) error {
-	if plain, err := b.disk.PlainPaths(key); err == nil &&
+	if plain, err := b.Disk.PlainPaths(key); err == nil &&
 		b.query("SELECT count(*) FROM track_discards WHERE storage_key = ANY ($1) AND removed_at IS NOT NULL", plain) == "0" {
-		b.t.Errorf("%q goes, and %q is not marked", key, plain)
+		b.T.Errorf("%q goes, and %q is not marked", key, plain)
 	}
-	return b.disk.Delete(ctx, key)
+	return b.Disk.Delete(ctx, key)
 }
 
 func TestPathsOutsideTheRootAreNotTouched(t *testing.T) {
@@ -357,7 +358,7 @@ func TestPathsOutsideTheRootAreNotTouched(t *testing.T) {
 	if err := os.WriteFile(outside, wav, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(filepath.Join(r.root, "folder"), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(r.Root, "folder"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{outside, "../x.wav", "folder"} {
@@ -378,9 +379,9 @@ func TestAMissingDiskIsNotAMissingFile(t *testing.T) {
 	r.put(track.S3, "uploads/x.wav")
 	r.discard(track.NewID(), track.Local, "x.wav", grace+time.Hour)
 	r.discard(track.NewID(), track.S3, "uploads/x.wav", grace+time.Hour)
-	waiting := r.ticket(track.ID{}, track.Local)
-	r.exec("UPDATE track_uploads SET expires_at = now() - interval '1 second'")
-	if err := os.Rename(r.root, r.root+".away"); err != nil {
+	waiting := r.Ticket(track.ID{}, track.Local)
+	r.Exec("UPDATE track_uploads SET expires_at = now() - interval '1 second'")
+	if err := os.Rename(r.Root, r.Root+".away"); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.sweep(); got.Removed != 1 {
@@ -389,7 +390,7 @@ func TestAMissingDiskIsNotAMissingFile(t *testing.T) {
 	if r.isGone(track.Local, "x.wav") || r.state(waiting) != "pending" {
 		t.Errorf("settled without the disk: %s", r.state(waiting))
 	}
-	if err := os.Rename(r.root+".away", r.root); err != nil {
+	if err := os.Rename(r.Root+".away", r.Root); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.sweep(); got.Removed != 1 || got.Expired != 1 || r.has(track.Local, "x.wav") {
@@ -414,22 +415,22 @@ func TestDeletedTracks(t *testing.T) {
 		for _, b := range all {
 			r.put(b.backend, b.key)
 		}
-		r.exec(`INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key)
-			VALUES ($1, $2, 'x', $3, 's3', $4)`, id, owner, all[1].key, all[0].key)
+		r.Exec(`INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key)
+			VALUES ($1, $2, 'x', $3, 's3', $4)`, id, stores.Owner, all[1].key, all[0].key)
 		return id, all
 	}
 	long, longBytes := make()
 	short, shortBytes := make()
 	live, liveBytes := make()
-	r.exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", long, grace+time.Minute)
-	r.exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", short, grace-time.Minute)
+	r.Exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", long, grace+time.Minute)
+	r.Exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", short, grace-time.Minute)
 	_ = live
 	// What lies in a deleted track's folders has a grace of its own where it was written later.
 	want := []string{"remove local " + longBytes[1].key, "remove s3 " + longBytes[0].key}
 	if diff := cmp.Diff(want, r.dryRun()); diff != "" {
 		t.Errorf("a dry run: %s", diff)
 	}
-	r.config.Store = old{r.store}
+	r.config.Store = old{r.Store}
 	if got := r.query("SELECT count(*) FROM track_discards"); got != "0" {
 		t.Errorf("a dry run noted %s discards", got)
 	}
@@ -450,18 +451,18 @@ func TestDeletedTracks(t *testing.T) {
 		t.Errorf("again: %+v", got)
 	}
 	// Undeleted before its bytes went, and deleted once more.
-	r.exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", short, grace+time.Minute)
+	r.Exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", short, grace+time.Minute)
 	faulty := r.config
 	faulty.Backends = map[string]sweep.Backend{} // nothing can be removed
 	if _, err := sweep.New(faulty).Run(t.Context(), sweep.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	r.exec("UPDATE tracks SET deleted_at = NULL WHERE id = $1", short)
+	r.Exec("UPDATE tracks SET deleted_at = NULL WHERE id = $1", short)
 	r.sweep()
 	if !r.has(shortBytes[0].backend, shortBytes[0].key) {
 		t.Error("an undeleted track lost its bytes")
 	}
-	r.exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", short, grace+time.Minute)
+	r.Exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", short, grace+time.Minute)
 	r.sweep()
 	for _, b := range shortBytes {
 		if r.has(b.backend, b.key) {
@@ -486,7 +487,7 @@ func TestManyAndTwoAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	const many = 450 // more than two statements' worth
-	r.exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at)
+	r.Exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at)
 		SELECT gen_random_uuid(), 'local', 'uploads/' || n, 'replaced', now() - $1::interval FROM generate_series(1, $2) n`,
 		grace+time.Minute, many)
 	var group sync.WaitGroup

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"trackstore/shared/auth"
@@ -23,8 +22,8 @@ import (
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
 	"trackstore/shared/pgstore"
-	"trackstore/shared/s3store"
 	"trackstore/shared/testenv"
+	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 	"trackstore/shared/upload"
 )
@@ -52,13 +51,7 @@ type stage struct {
 func start(t testing.TB, change ...func(*upload.Config)) *stage {
 	t.Helper()
 	s := &stage{t: t, user: track.NewID(), bucket: testenv.S3(t)}
-	backend, err := s3store.New(s3store.Config{
-		Bucket: s.bucket.Name, Region: s.bucket.Region, Endpoint: parseURL(t, s.bucket.Endpoint), ForcePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(s.bucket.AccessKey, s.bucket.SecretKey, ""),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	backend := stores.OpenS3(t, s.bucket)
 	s.serve(backend, backend, track.S3, change)
 	return s
 }
