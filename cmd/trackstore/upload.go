@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/minio/crc64nvme"
 	"golang.org/x/sync/errgroup"
 
 	"trackstore/shared/client"
@@ -88,7 +86,7 @@ func (r *uploadRun) one(ctx context.Context, name string) {
 	case err != nil:
 		result.Error = err.Error()
 		var p *client.Problem
-		result.unreachable = !errors.As(err, &p) && !errors.As(err, new(*os.PathError)) && ctx.Err() == nil
+		result.unreachable = !errors.As(err, &p) && !errors.As(err, new(*os.PathError)) && !errors.Is(err, client.ErrChanged) && ctx.Err() == nil
 	case upload.State == track.UploadFailed:
 		result.Error = explain[upload.Reason]
 	case upload.State != track.UploadStored:
@@ -116,7 +114,7 @@ func (r *uploadRun) send(ctx context.Context, name string) (client.Upload, int64
 	if !info.Mode().IsRegular() {
 		return client.Upload{}, 0, &os.PathError{Op: "upload", Path: name, Err: errors.New("not a regular file")}
 	}
-	sum, err := checksum(ctx, file)
+	sum, err := client.Checksum(ctx, file)
 	if err != nil {
 		return client.Upload{}, 0, err
 	}
@@ -154,22 +152,4 @@ func (r *uploadRun) key(request client.Request) (string, error) {
 	}
 	text, err := json.Marshal(request)
 	return fmt.Sprintf("trackstore-upload-%x", sha256.Sum256(text)), err
-}
-
-func checksum(ctx context.Context, file io.Reader) (track.Checksum, error) {
-	h := crc64nvme.New()
-	buf := make([]byte, 1<<20)
-	for {
-		n, err := file.Read(buf)
-		h.Write(buf[:n])
-		if errors.Is(err, io.EOF) {
-			return track.NewCRC64NVME(h.Sum64()), nil
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return track.Checksum{}, err
-		}
-	}
 }

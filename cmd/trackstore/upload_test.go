@@ -213,29 +213,35 @@ func TestUpload(t *testing.T) {
 		same(results["passing large.wav"], largeContent)
 	})
 
-	t.Run("killed, and taken up where it stopped", func(t *testing.T) {
+	t.Run("killed three times, and taken up where it stopped", func(t *testing.T) {
 		path, content := wav("killed.wav", 900) // 75 MiB: 5 parts
-		var hanging atomic.Int32
-		proxy.while(func(_ http.ResponseWriter, r *http.Request, _ int) bool {
-			if n, _ := proxy.counts(); n >= 2 {
-				hanging.Add(1)
-				hang(r)
+		sent := 0
+		for range 3 {
+			var hangs atomic.Bool
+			proxy.while(func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+				if n, _ := proxy.counts(); n > 0 {
+					hangs.Store(true)
+					hang(r)
+				}
+				return false
+			})
+			cmd := command(t, env, "upload", "--parallel", "1", path)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
 			}
-			return false
-		})
-		cmd := command(t, env, "upload", "--parallel", "2", path)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		// Until both requests in flight hang, so that no part is on its way when it dies.
-		for deadline := time.Now().Add(60 * time.Second); hanging.Load() < 2; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("no part came")
+			// Until the request in flight hangs, so that no part is on its way when it dies.
+			for deadline := time.Now().Add(60 * time.Second); !hangs.Load(); time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("no part came")
+				}
+			}
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			n, most := proxy.counts()
+			if sent += n; n != 1 || most != 1 {
+				t.Errorf("%d parts were stored, one of them %d times", n, most)
 			}
 		}
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		before, _ := proxy.counts()
 
 		proxy.while(nil)
 		results, code := upload(t, env, path)
@@ -243,8 +249,8 @@ func TestUpload(t *testing.T) {
 			t.Errorf("exit code %d", code)
 		}
 		same(results["killed.wav"], content)
-		if after, most := proxy.counts(); before+after != 5 || most != 1 {
-			t.Errorf("%d parts were stored before, %d after it was killed", before, after)
+		if rest, most := proxy.counts(); sent+rest != 5 || most != 1 {
+			t.Errorf("%d parts were stored before it was killed, %d after", sent, rest)
 		}
 	})
 

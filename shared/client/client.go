@@ -55,7 +55,7 @@ type Request struct {
 	Filename    string          `json:"filename"`
 	ContentType string          `json:"content_type"`
 	Size        int64           `json:"size"`
-	Checksum    *track.Checksum `json:"checksum,omitempty"`
+	Checksum    *track.Checksum `json:"checksum,omitempty"` // nil: Send takes that of the file
 	Method      track.Method    `json:"method,omitempty"`
 }
 

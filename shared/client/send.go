@@ -18,10 +18,20 @@ import (
 // the storage are not sent again. progress is told how many bytes were added (below 0: a
 // try was lost), from several goroutines; it may be nil.
 //
+// The file's checksum is declared. So a file that changes while it is sent, or before it is
+// sent on, is refused: as ErrChanged, an idempotency_conflict, or an upload that failed.
+//
 // The returned upload is stored or failed. When ctx ends, the upload stays open.
 func (c *Client) Send(ctx context.Context, idempotencyKey string, r Request, file io.ReaderAt, progress func(int64)) (Upload, error) {
 	if progress == nil {
 		progress = func(int64) {}
+	}
+	if r.Checksum == nil {
+		sum, err := Checksum(ctx, io.NewSectionReader(file, 0, r.Size))
+		if err != nil {
+			return Upload{}, err
+		}
+		r.Checksum = &sum
 	}
 	ticket, err := c.Open(ctx, idempotencyKey, r)
 	if err != nil {
@@ -149,7 +159,7 @@ func (c *Client) put(ctx context.Context, body *io.SectionReader, progress func(
 		if err != nil {
 			return err
 		}
-		counted := &counter{r: io.NewSectionReader(body, 0, body.Size()), add: progress}
+		counted := &counter{r: io.NewSectionReader(body, 0, body.Size()), left: body.Size(), add: progress}
 		request, err := http.NewRequestWithContext(ctx, http.MethodPut, to.URL, counted)
 		if err != nil {
 			return err
@@ -160,13 +170,17 @@ func (c *Client) put(ctx context.Context, body *io.SectionReader, progress func(
 		}
 		response, err := c.http.Do(request)
 		if err != nil {
-			counted.takeBack()
+			if failed := counted.takeBack(); failed != nil {
+				return failed
+			}
 			return temporary{err}
 		}
 		defer response.Body.Close()
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 		if response.StatusCode >= 300 {
-			counted.takeBack()
+			if failed := counted.takeBack(); failed != nil {
+				return failed // what was sent was cut off for it
+			}
 			return c.refusal(response, text, earlier)
 		}
 		etag = response.Header.Get("ETag")
@@ -176,30 +190,51 @@ func (c *Client) put(ctx context.Context, body *io.SectionReader, progress func(
 }
 
 // refusal tells which of the storage's refusals are worth another try: 403 once, because
-// the URL may have run out, and 400, because a body that arrives cut off is answered so.
+// the URL may have run out; 400 once, because a body that arrives cut off is answered so;
+// and 409, while an earlier try for the same key is still at work.
 func (c *Client) refusal(response *http.Response, text []byte, earlier int) error {
 	err := newProblem(response, text)
 	var p *Problem
-	if errors.As(err, &p) && earlier == 0 && (p.Status == http.StatusForbidden || p.Status == http.StatusBadRequest) {
+	if !errors.As(err, &p) {
+		return err
+	}
+	switch p.Status {
+	case http.StatusForbidden, http.StatusBadRequest:
+		if earlier == 0 {
+			return temporary{err}
+		}
+	case http.StatusConflict:
 		return temporary{err}
 	}
 	return err
 }
 
+// ErrChanged is the error of a file that has become shorter than it was.
+var ErrChanged = errors.New("the file changed while it was sent")
+
 // counter reports what was read through it. The transport may still read while the caller
 // takes the count back, hence the lock.
 type counter struct {
-	r    io.Reader
-	add  func(int64)
-	mu   sync.Mutex
-	n    int64
-	lost bool
+	r      io.Reader
+	left   int64 // bytes that are still to come
+	add    func(int64)
+	mu     sync.Mutex
+	n      int64
+	lost   bool
+	failed error // of the file
 }
 
 func (c *counter) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.left -= int64(n)
+	switch {
+	case errors.Is(err, io.EOF) && c.left > 0:
+		c.failed = ErrChanged
+	case err != nil && !errors.Is(err, io.EOF):
+		c.failed = err
+	}
 	if !c.lost {
 		c.n += int64(n)
 		c.add(int64(n))
@@ -207,9 +242,11 @@ func (c *counter) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (c *counter) takeBack() {
+// takeBack takes the count back, and returns what kept the file from being read.
+func (c *counter) takeBack() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lost = true
 	c.add(-c.n)
+	return c.failed
 }
