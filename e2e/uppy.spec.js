@@ -36,6 +36,25 @@ test('single', async ({ page }) => {
   await same('uppy single', file);
 });
 
+// The page, the API and the storage are of three origins.
+test('what was uploaded is fetched by the page', async ({ page }) => {
+  const file = wav('uppy fetched.wav');
+  await open(page, 'fetched');
+  await choose(page, file);
+  await press(page, /^Upload 1 file/);
+  await done(page, 'uppy fetched.wav');
+  const { id } = await track('uppy fetched');
+  const got = await page.evaluate(async ([url, token]) => {
+    const fetched = async (init) => {
+      const answer = await fetch(url, { ...init, headers: { Authorization: `Bearer ${token}`, ...init.headers } });
+      return [answer.status, (await answer.arrayBuffer()).byteLength, answer.headers.get('Content-Length')];
+    };
+    return [await fetched({}), await fetched({ headers: { Range: 'bytes=0-3' } }), await fetched({ method: 'HEAD' })];
+  }, [`${process.env.E2E_URL}/v1/tracks/${id}/audio`, process.env.E2E_TOKEN]);
+  const size = readFileSync(file).length;
+  expect(got).toEqual([[200, size, String(size)], [206, 4, '4'], [200, 0, String(size)]]);
+});
+
 test('multipart', async ({ page }) => {
   const file = wav('uppy parts.wav', 18 * MIB);
   await open(page, 'parts', { multipart: true });

@@ -38,9 +38,15 @@ func ensureBucket(ctx context.Context, client *s3.Client, cfg config.S3, origins
 		Bucket: &cfg.Bucket,
 		CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{{
 			AllowedOrigins: origins,
-			AllowedMethods: []string{"GET", "HEAD", "PUT", "POST"},
+			AllowedMethods: []string{"PUT", "POST"},
 			AllowedHeaders: []string{"*"},
 			ExposeHeaders:  []string{"ETag", "Location"},
+			MaxAgeSeconds:  aws.Int32(3600),
+		}, { // after the API's redirect a browser calls a page's origin "null"
+			AllowedOrigins: []string{"*"},
+			AllowedMethods: []string{"GET", "HEAD"},
+			AllowedHeaders: []string{"*"},
+			ExposeHeaders:  []string{"ETag", "Accept-Ranges", "Content-Range"},
 			MaxAgeSeconds:  aws.Int32(3600),
 		}}},
 	})

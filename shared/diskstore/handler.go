@@ -171,12 +171,15 @@ func cutOff(err error) error {
 	return err
 }
 
-// allowOrigin lets pages of the allowed origins read the answer.
+// allowOrigin lets pages of the allowed origins read the answer, and those of any origin a
+// file: a browser that an API of another origin sends here calls its page's origin "null".
 func (s *Store) allowOrigin(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
-	if origin == "" || !slices.Contains(s.cfg.AllowedOrigins, origin) && !slices.Contains(s.cfg.AllowedOrigins, "*") {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		origin = "*"
+	} else if origin == "" || !slices.Contains(s.cfg.AllowedOrigins, origin) && !slices.Contains(s.cfg.AllowedOrigins, "*") {
 		return
 	}
 	h.Set("Access-Control-Allow-Origin", origin)

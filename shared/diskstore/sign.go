@@ -51,7 +51,7 @@ func (s *Store) SignPut(_ context.Context, spec track.PutSpec) (track.SignedPut,
 	return track.SignedPut{URL: u, Headers: headers}, err
 }
 
-// SignGet signs GETs and HEADs, with any Range, of one file: its key, or the path that a
+// SignGet signs GETs, with any Range, and HEADs of one file: its key, or the path that a
 // track's row names.
 func (s *Store) SignGet(_ context.Context, spec track.GetSpec) (string, error) {
 	rel, err := s.locate(spec.Key)

@@ -24,9 +24,13 @@ func TestBackend(t *testing.T) {
 			Bucket: &bucket.Name,
 			CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{{
 				AllowedOrigins: []string{origin},
-				AllowedMethods: []string{"GET", "HEAD", "PUT", "POST"},
+				AllowedMethods: []string{"PUT", "POST"},
 				AllowedHeaders: []string{"*"},
 				ExposeHeaders:  []string{"ETag", "Location"},
+			}, {
+				AllowedOrigins: []string{"*"},
+				AllowedMethods: []string{"GET", "HEAD"},
+				ExposeHeaders:  []string{"Content-Range"},
 			}}},
 		})
 		if err != nil {

@@ -37,7 +37,7 @@ func (s *Store) SignPut(ctx context.Context, spec track.PutSpec) (track.SignedPu
 	return track.SignedPut{URL: u, Headers: headers}, err
 }
 
-// SignGet signs GETs, with any Range, of one object. A HEAD needs a URL of its own.
+// SignGet signs GETs, with any Range, or HEADs of one object.
 func (s *Store) SignGet(ctx context.Context, spec track.GetSpec) (string, error) {
 	query := url.Values{}
 	for name, value := range map[string]string{
@@ -49,7 +49,11 @@ func (s *Store) SignGet(ctx context.Context, spec track.GetSpec) (string, error)
 			query.Set(name, value)
 		}
 	}
-	return s.sign(ctx, http.MethodGet, spec.Key, query, []header{{"host", s.public.Host}}, spec.TTL)
+	method := http.MethodGet
+	if spec.Head {
+		method = http.MethodHead
+	}
+	return s.sign(ctx, method, spec.Key, query, []header{{"host", s.public.Host}}, spec.TTL)
 }
 
 // SignPart signs the PUT of one part, of any length and with no headers of its own.

@@ -33,6 +33,11 @@ func testGet(t *trial) {
 	if !bytes.Equal(a.body, content) {
 		t.Errorf("the version has %d other bytes", len(a.body))
 	}
+
+	a = t.mustSend(http.MethodHead, t.signGet(track.GetSpec{Key: key, Head: true}), nil, nil)
+	if a.header.Get("Content-Length") != "10000" {
+		t.Errorf("HEAD: %v", a.header)
+	}
 }
 
 func testGetRefused(t *trial) {
@@ -105,7 +110,8 @@ func testExpiry(t *trial) {
 func testCORS(t *trial) {
 	content := random(100)
 	sum := checksum(track.CRC64NVME, content)
-	signed := t.signPut(track.PutSpec{Key: newKey(), Size: 100, ContentType: flac, Checksum: &sum})
+	key := newKey()
+	signed := t.signPut(track.PutSpec{Key: key, Size: 100, ContentType: flac, Checksum: &sum})
 	ask := func(origin string) answer {
 		return t.send(http.MethodOptions, signed.URL, map[string]string{
 			"Origin":                         origin,
@@ -129,5 +135,9 @@ func testCORS(t *trial) {
 	a = t.mustSend(http.MethodPut, signed.URL, with(signed.Headers, "Origin", t.Origin), content)
 	if a.header.Get("Access-Control-Allow-Origin") != t.Origin || !strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "ETag") {
 		t.Errorf("a page cannot read the answer's ETag: %v", a.header)
+	}
+	a = t.mustSend(http.MethodGet, t.signGet(track.GetSpec{Key: key}), map[string]string{"Origin": "null", "Range": "bytes=0-1"}, nil)
+	if a.header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "Content-Range") {
+		t.Errorf("a page that was sent here from another origin cannot read the file: %v", a.header)
 	}
 }

@@ -59,6 +59,7 @@ type GetSpec struct {
 	VersionID   string // empty: the current version
 	ContentType string // sent as Content-Type
 	Disposition string // sent as Content-Disposition; empty: none
+	Head        bool   // the URL is for HEAD, not GET
 	TTL         time.Duration
 }
 

@@ -3,6 +3,7 @@ package upload_test
 import (
 	"encoding/base64"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,10 @@ func TestAFileIsSentAndPlayed(t *testing.T) {
 		whole := s.audio(o.str("track_id"))
 		if whole.status != 200 || string(whole.body) != string(content) || whole.header.Get("Content-Type") != "audio/wav" {
 			t.Errorf("audio: %d, %d bytes, %s", whole.status, len(whole.body), whole.header.Get("Content-Type"))
+		}
+		head := s.call("HEAD", "/v1/tracks/"+o.str("track_id")+"/audio", nil)
+		if r := (&stage{t: t}).call("HEAD", head.header.Get("Location"), nil); r.status != 200 || r.header.Get("Content-Length") != strconv.Itoa(len(content)) {
+			t.Errorf("HEAD leads to %d, %v", r.status, r.header)
 		}
 		if part := s.audio(o.str("track_id"), "Range", "bytes=4-7"); part.status != 206 || string(part.body) != string(content[4:8]) {
 			t.Errorf("range: %d %q", part.status, part.body)

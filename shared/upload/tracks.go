@@ -63,7 +63,7 @@ func (a *api) getAudio(w http.ResponseWriter, r *http.Request, user track.ID) er
 	if err != nil {
 		return err
 	}
-	spec := track.GetSpec{Key: t.FilePath, ContentType: audioType(t), TTL: a.Limits.URLTTL}
+	spec := track.GetSpec{Key: t.FilePath, ContentType: audioType(t), Head: r.Method == http.MethodHead, TTL: a.Limits.URLTTL}
 	if t.StorageBackend == track.S3 {
 		spec.Key, spec.VersionID = *t.StorageKey, t.StorageVersionID
 	}
