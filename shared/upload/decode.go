@@ -34,6 +34,9 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	case len(body) == 0:
 		return nil, nil
 	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return nil, refuse(UnsupportedMediaType, "the body must come as it is, without a Content-Encoding")
+	}
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if charset := params["charset"]; err != nil || mediaType != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return nil, refuse(UnsupportedMediaType, "the body must be JSON in UTF-8, with the header Content-Type: application/json")

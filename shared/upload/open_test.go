@@ -242,6 +242,7 @@ func TestOpenRefuses(t *testing.T) {
 	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "", "application/problem+json"} {
 		s.call("POST", "/v1/uploads", file(1), "Content-Type", contentType).refused(415, upload.UnsupportedMediaType)
 	}
+	s.call("POST", "/v1/uploads", file(1), "Content-Encoding", "gzip").refused(415, upload.UnsupportedMediaType, "Content-Encoding")
 	s.open(1, "title", strings.Repeat("😀", 255))
 }
 
