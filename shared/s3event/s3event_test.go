@@ -32,3 +32,18 @@ func TestWhatConsumersReadOfAnEvent(t *testing.T) {
 		last = o.Sequencer
 	}
 }
+
+func FuzzKey(f *testing.F) {
+	for _, key := range []string{"uploads/a b.wav", "a+b", "%20", "%2F/", "ü\u2028", "\x00\n\"\\", "</script>", ""} {
+		f.Add(key)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		var event events.S3Event
+		if err := json.Unmarshal(s3event.Created{Key: key}.JSON(), &event); err != nil {
+			t.Fatal(err)
+		}
+		if got := event.Records[0].S3.Object.URLDecodedKey; got != key {
+			t.Errorf("%q is read as %q", key, got)
+		}
+	})
+}

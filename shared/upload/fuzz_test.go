@@ -105,6 +105,30 @@ func FuzzCompanion(f *testing.F) {
 	})
 }
 
+// FuzzParts sends lists of parts for an upload that waits for them. None names what came.
+func FuzzParts(f *testing.F) {
+	s := start(f)
+	path := "/v1/uploads/" + s.open(40<<20, "method", "multipart").str("upload_id")
+	for _, body := range []string{
+		`{"part_numbers":[1,2,3]}`, `{"part_numbers":[1,1]}`, `{"part_numbers":[0]}`, `{"part_numbers":[4]}`, `{"part_numbers":[1.0]}`, `{"part_numbers":[1e0]}`, `{"part_numbers":[]}`, `{"part_numbers":1}`,
+		`{"part_numbers":[99999999999999999999]}`, `{"part_numbers":[null]}`, `{"part_numbers":[1],"part_numbers":[2]}`, `{"parts":[{"part_number":1,"etag":"\"x\""}]}`, `{"parts":[{"part_number":1}]}`,
+		`{"parts":[{"part_number":1,"etag":"x","size":-1},{"part_number":1,"etag":"x"}]}`, `{"parts":[{"part_number":2147483648,"etag":"x"}]}`, `{"parts":[[]]}`, `{"parts":null}`, `{}`, `null`, `[`, "",
+	} {
+		f.Add("/parts", body)
+		f.Add("/complete", body)
+	}
+	f.Fuzz(func(t *testing.T, call, body string) {
+		if call != "/parts" && call != "/complete" {
+			t.Skip()
+		}
+		header := http.Header{"Authorization": {"Bearer " + s.token}, "Content-Type": {"application/json"}}
+		w := s.fuzzed(t, "POST", &url.URL{Path: path + call}, body, header)
+		if w.Code < 300 && call == "/complete" {
+			t.Errorf("%s: %d %s", body, w.Code, w.Body)
+		}
+	})
+}
+
 // FuzzIDs asks by ids that are none, as one who may call.
 func FuzzIDs(f *testing.F) {
 	s := start(f)
