@@ -117,7 +117,7 @@ func FuzzSignature(f *testing.F) {
 		for i, s := range signed {
 			same := u.Path == s.Path && u.Query().Encode() == s.Query().Encode()
 			if same && (method == methods[i] || method == "HEAD" && methods[i] == "GET") {
-				t.Skip("it is what was signed")
+				return // it is what was signed
 			}
 		}
 		if w := fuzzed(store, method, u, "", http.Header{}); w.Code < 400 || w.Code > 499 {
@@ -146,7 +146,7 @@ func FuzzRange(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, method, header, condition string) {
 		if method != "GET" && method != "HEAD" {
-			t.Skip()
+			return
 		}
 		w := fuzzed(store, method, u, "", http.Header{"Range": {header}, "If-Range": {condition}})
 		want := ""

@@ -252,15 +252,15 @@ func FuzzLikeAServer(f *testing.F) {
 		path := "/v1/" + url.PathEscape(segment)
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+path+"?"+query, strings.NewReader(string(body)))
 		if err != nil || strings.ContainsAny(query, "# \r\n") {
-			t.Skip("no URL that a client sends")
+			return // no URL that a client sends
 		}
 		answer, err := http.DefaultClient.Do(request)
 		if err != nil {
-			t.Skip(err)
+			return // the same
 		}
 		defer func() { _ = answer.Body.Close() }()
 		if answer.StatusCode != http.StatusOK {
-			t.Skip(answer.Status)
+			return // the server itself refuses it
 		}
 		want, err := io.ReadAll(answer.Body)
 		if err != nil {

@@ -119,7 +119,7 @@ func FuzzParts(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, call, body string) {
 		if call != "/parts" && call != "/complete" {
-			t.Skip()
+			return
 		}
 		header := http.Header{"Authorization": {"Bearer " + s.token}, "Content-Type": {"application/json"}}
 		w := s.fuzzed(t, "POST", &url.URL{Path: path + call}, body, header)

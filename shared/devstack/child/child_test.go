@@ -91,13 +91,17 @@ func TestAMissingProgramIsAnError(t *testing.T) {
 
 func TestFreePortIsFree(t *testing.T) {
 	t.Parallel()
-	port, err := child.FreePort()
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 5 { // another process may be faster
+		var port int
+		if port, err = child.FreePort(); err != nil {
+			t.Fatal(err)
+		}
+		var l net.Listener
+		if l, err = net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}); err == nil {
+			l.Close()
+			return
+		}
 	}
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
+	t.Error(err)
 }
