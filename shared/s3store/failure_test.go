@@ -265,3 +265,41 @@ func TestOpenTakesCredentialsAndCertificatesFromTheEnvironment(t *testing.T) {
 		t.Errorf("the request is signed with %q", authorization)
 	}
 }
+
+// lateReader is a transport that answers first and reads the body afterwards, as
+// http.RoundTripper allows.
+type lateReader struct {
+	status int
+	bodies chan io.ReadCloser
+}
+
+func (l lateReader) Do(r *http.Request) (*http.Response, error) {
+	l.bodies <- r.Body
+	return &http.Response{StatusCode: l.status, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+}
+
+func TestCreateGivesTheBodyBack(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusOK, http.StatusPreconditionFailed, http.StatusServiceUnavailable} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			late := lateReader{status: status, bodies: make(chan io.ReadCloser, 2)}
+			s, err := s3store.New(s3store.Config{
+				Bucket: "tracks", Region: "eu-central-1", HTTPClient: late, MaxAttempts: 1,
+				Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			memory := []byte("this file's")
+			_, _ = s.Create(t.Context(), "k", "audio/flac", 0, bytes.NewReader(memory), int64(len(memory)))
+			copy(memory, "another one's")
+			close(late.bodies)
+			for body := range late.bodies {
+				if b, _ := io.ReadAll(body); len(b) > 0 {
+					t.Errorf("%q was read after the return", b)
+				}
+			}
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -109,12 +110,15 @@ func (b *body) Read(p []byte) (int, error) {
 // Create stores size bytes of body under a new key. S3 checks them against sum; other bytes
 // are track.ErrMismatch. track.ErrExists tells that the key is there, be it by an earlier
 // attempt of this very call: Head tells by what bytes. The object's ModTime is not known.
+// The body is the caller's again when Create returns.
 func (s *Store) Create(
 	ctx context.Context, key, contentType string, sum uint64, body io.ReaderAt, size int64,
 ) (track.Object, error) {
+	loan := &loan{body: body}
+	defer loan.end()
 	checksum := track.NewCRC64NVME(sum)
 	created := track.Object{Key: key, Size: size, ContentType: contentType, Checksums: []track.Checksum{checksum}}
-	if versionID, ok, err := s.direct.create(ctx, key, contentType, checksum, body, size); ok {
+	if versionID, ok, err := s.direct.create(ctx, key, contentType, checksum, loan, size); ok {
 		created.VersionID = versionID
 		return created, err
 	}
@@ -125,13 +129,36 @@ func (s *Store) Create(
 		ContentLength:     &size,
 		ChecksumCRC64NVME: &checksum.Value,
 		IfNoneMatch:       aws.String("*"),
-		Body:              io.NewSectionReader(body, 0, size),
+		Body:              io.NewSectionReader(loan, 0, size),
 	}, unsignedPayload)
 	if err != nil {
 		return track.Object{}, failure(ctx, "create", key, err)
 	}
 	created.VersionID = aws.ToString(out.VersionId)
 	return created, nil
+}
+
+// loan is a body that is read until its end alone: a transport may go on reading what it
+// sends when the answer is there already, or the call was given up, and the memory may be
+// another file's by then.
+type loan struct {
+	mu   sync.RWMutex
+	body io.ReaderAt // nil after the end
+}
+
+func (l *loan) ReadAt(p []byte, offset int64) (int, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.body == nil {
+		return 0, errors.New("the call is over")
+	}
+	return l.body.ReadAt(p, offset)
+}
+
+func (l *loan) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.body = nil
 }
 
 // unsignedPayload is for bodies that come with a checksum: signing them, too, would read
