@@ -50,7 +50,10 @@ WITH prior AS (
 			SELECT FROM tracks WHERE id = $5 AND creator_id = $1 AND deleted_at IS NULL
 		) THEN 'no track'
 		WHEN $6 <= (
-			SELECT count(*) FROM track_uploads WHERE user_id = $1 AND state = 'pending' AND expires_at > now()
+			SELECT count(*) FROM (
+				SELECT FROM track_uploads WHERE user_id = $1 AND state = 'pending' AND expires_at > now()
+				ORDER BY expires_at LIMIT $6
+			) AS open
 		) THEN 'too many'
 		ELSE 'opened'
 	END AS verdict
