@@ -55,7 +55,8 @@ func (s *Store) uploads(ctx context.Context, op, from string, args ...any) ([]tr
 //
 // A plan is made once for a connection, and maybe for tables that are empty then. So that
 // none reads them all, rows are looked up one by one, by LATERAL, and what the steps found
-// is joined by FULL JOIN, which is never a nested loop.
+// is joined by FULL JOIN, which is never a nested loop. An UPDATE's own table cannot be
+// looked up so: there a condition that always holds tells the planner of few rows.
 const settleUploads = `
 WITH input AS MATERIALIZED (
 	SELECT * FROM jsonb_to_recordset($1::jsonb) AS i
@@ -127,7 +128,7 @@ WITH input AS MATERIALIZED (
 ), settled AS (
 	UPDATE track_uploads u
 	SET state = o.state, reason = o.reason, storage_version_id = o.version_id, finished_at = now()
-	FROM outcomes o WHERE u.id = o.id
+	FROM outcomes o WHERE u.id = o.id AND o.state IN ('stored', 'failed', 'aborted')
 	RETURNING u.*
 )
 SELECT ` + uploadColumns + ` FROM settled`

@@ -39,6 +39,8 @@ UPDATE track_uploads SET idempotency_key = NULL, request_hash = NULL
 WHERE user_id = $1 AND idempotency_key = $2
 	AND (state IN ('failed', 'expired', 'aborted') OR state = 'pending' AND expires_at <= now())`
 
+// The open uploads are counted by their place in the index of a user's own: to the planner
+// two columns that are compared alone might as well be those of the index of all users'.
 const openUpload = `
 WITH prior AS (
 	SELECT id, request_hash FROM track_uploads WHERE user_id = $1 AND idempotency_key = $2
@@ -51,8 +53,9 @@ WITH prior AS (
 		) THEN 'no track'
 		WHEN $6 <= (
 			SELECT count(*) FROM (
-				SELECT FROM track_uploads WHERE user_id = $1 AND state = 'pending' AND expires_at > now()
-				ORDER BY expires_at LIMIT $6
+				SELECT FROM track_uploads
+				WHERE state = 'pending' AND (user_id, expires_at) > ($1, now()) AND (user_id, expires_at) <= ($1, 'infinity')
+				ORDER BY user_id, expires_at LIMIT $6
 			) AS open
 		) THEN 'too many'
 		ELSE 'opened'
