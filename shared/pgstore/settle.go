@@ -52,9 +52,11 @@ func storable(text string) string {
 // The outcomes of leases that are still held, and of these the moves, their rows locked in
 // the order of id, so that two statements never wait for each other.
 //
-// The planner takes each of these to be one row, and would compare every one with every
-// other where two of them are joined: hence each step has what it needs from one of them,
-// and asks for the others by IN, which is looked up in a hash.
+// The planner knows nothing of how many rows these are, and little of the tables: the plan
+// is made once, maybe when no track was local. So that none reads a whole table or index
+// for a batch, rows are looked up by LATERAL or = ANY; and so that no step compares every
+// row with every other, it has what it needs from one of the steps before, and asks for the
+// others by IN, which is looked up in a hash.
 const settleInput = `
 	WITH input AS MATERIALIZED (
 		SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (
@@ -62,13 +64,14 @@ const settleInput = `
 			state text, new_key text, new_version text, new_path text, aliases text[], new_size bigint, new_checksum text,
 			format text, content_type text, error text)
 	), held AS MATERIALIZED (
-		SELECT i.*, m.purged_at
-		FROM track_migrations m JOIN input i ON i.track_id = m.track_id
-		WHERE m.state = 'leased' AND m.lease_token = i.token
-		ORDER BY m.track_id FOR UPDATE OF m
+		SELECT i.*, m.purged_at FROM (SELECT * FROM input ORDER BY track_id) AS i CROSS JOIN LATERAL (
+			SELECT purged_at FROM track_migrations
+			WHERE track_id = i.track_id AND state = 'leased' AND lease_token = i.token FOR UPDATE
+		) AS m
 	), moved AS MATERIALIZED (
-		SELECT held.* FROM tracks t JOIN held ON held.track_id = t.id
-		WHERE held.state = 'migrated' ORDER BY t.id FOR NO KEY UPDATE OF t
+		SELECT h.* FROM (SELECT * FROM held WHERE state = 'migrated' ORDER BY track_id) AS h CROSS JOIN LATERAL (
+			SELECT FROM tracks WHERE id = h.track_id FOR NO KEY UPDATE
+		) AS t
 	)`
 
 // A verdict for each outcome. One that is not held any more may have been settled by this
@@ -97,7 +100,7 @@ const settleToS3 = settleInput + `, discards AS MATERIALIZED (
 		SET storage_backend = 's3', storage_key = moved.new_key, storage_version_id = moved.new_version,
 			file_size = moved.new_size, format = coalesce(moved.format, t.format), content_type = moved.content_type, updated_at = now()
 		FROM moved
-		WHERE t.id = moved.track_id
+		WHERE t.id = moved.track_id AND t.id = ANY (ARRAY(SELECT track_id FROM moved))
 			AND t.storage_backend = 'local' AND t.file_version = moved.file_version AND t.file_path = moved.file_path
 			AND t.deleted_at IS NULL
 			AND moved.new_key NOT IN (SELECT storage_key FROM discards WHERE removed_at IS NOT NULL)
@@ -110,11 +113,13 @@ const settleToS3 = settleInput + `, discards AS MATERIALIZED (
 		SET state = held.state, lease_token = NULL, lease_expires_at = NULL, attempts = held.attempts,
 			storage_key = held.new_key, size = held.new_size, crc64nvme = held.new_checksum, error = held.error, finished_at = now()
 		FROM held
-		WHERE m.track_id = held.track_id AND (held.state <> 'migrated' OR held.track_id IN (SELECT track_id FROM flipped))
+		WHERE m.track_id = held.track_id AND m.track_id = ANY (ARRAY(SELECT track_id FROM held))
+			AND (held.state <> 'migrated' OR held.track_id IN (SELECT track_id FROM flipped))
 		RETURNING m.track_id
 	), superseded AS (
 		DELETE FROM track_migrations m USING held
-		WHERE m.track_id = held.track_id AND held.state = 'migrated' AND held.track_id NOT IN (SELECT track_id FROM flipped)
+		WHERE m.track_id = held.track_id AND m.track_id = ANY (ARRAY(SELECT track_id FROM held))
+			AND held.state = 'migrated' AND held.track_id NOT IN (SELECT track_id FROM flipped)
 		RETURNING m.track_id, held.new_key
 	), orphaned AS (
 		INSERT INTO track_discards (track_id, backend, storage_key, reason)
@@ -133,7 +138,7 @@ const settleToLocal = settleInput + `, discards AS MATERIALIZED (
 		SET storage_backend = 'local', storage_key = NULL, storage_version_id = NULL, file_path = moved.new_path,
 			updated_at = now()
 		FROM moved
-		WHERE t.id = moved.track_id
+		WHERE t.id = moved.track_id AND t.id = ANY (ARRAY(SELECT track_id FROM moved))
 			AND t.storage_backend = 's3' AND t.storage_key = moved.storage_key AND t.file_version = moved.file_version
 			AND t.deleted_at IS NULL
 			AND (moved.purged_at IS NULL OR moved.new_path <> t.file_path)
@@ -149,11 +154,13 @@ const settleToLocal = settleInput + `, discards AS MATERIALIZED (
 			finished_at = CASE WHEN held.state = 'migrated' THEN now() ELSE m.finished_at END,
 			purged_at = CASE WHEN held.state = 'migrated' THEN NULL ELSE m.purged_at END
 		FROM held
-		WHERE m.track_id = held.track_id AND (held.state <> 'migrated' OR held.track_id IN (SELECT track_id FROM flipped))
+		WHERE m.track_id = held.track_id AND m.track_id = ANY (ARRAY(SELECT track_id FROM held))
+			AND (held.state <> 'migrated' OR held.track_id IN (SELECT track_id FROM flipped))
 		RETURNING m.track_id
 	), superseded AS (
 		DELETE FROM track_migrations m USING held
-		WHERE m.track_id = held.track_id AND held.state = 'migrated' AND held.track_id NOT IN (SELECT track_id FROM flipped)
+		WHERE m.track_id = held.track_id AND m.track_id = ANY (ARRAY(SELECT track_id FROM held))
+			AND held.state = 'migrated' AND held.track_id NOT IN (SELECT track_id FROM flipped)
 		RETURNING m.track_id, held.new_path, held.file_path
 	), orphaned AS (
 		INSERT INTO track_discards (track_id, backend, storage_key, reason)
