@@ -29,8 +29,11 @@ func scanUpload(row pgx.Row) (track.Upload, error) {
 
 // The limit on open uploads and the idempotency key hold because whoever opens an upload
 // has the user's lock, in a statement before the one that looks: its snapshot is then
-// taken when all others are done.
-const lockUser = `SELECT pg_advisory_xact_lock(hashtextextended('track_uploads ' || $1::text, 0))`
+// taken when all others are done. For these next statements it takes from the planner what
+// openUpload says.
+const lockUser = `
+SELECT pg_advisory_xact_lock(hashtextextended('track_uploads ' || $1::text, 0)),
+	set_config('enable_sort', 'off', true)`
 
 // A key lives as long as its upload. One that is overdue keeps its state, for its bytes
 // may have come: it is for the sweep to look.
@@ -39,8 +42,8 @@ UPDATE track_uploads SET idempotency_key = NULL, request_hash = NULL
 WHERE user_id = $1 AND idempotency_key = $2
 	AND (state IN ('failed', 'expired', 'aborted') OR state = 'pending' AND expires_at <= now())`
 
-// The open uploads are counted by their place in the index of a user's own: to the planner
-// two columns that are compared alone might as well be those of the index of all users'.
+// The open uploads are counted in the order of the index of a user's own, which no other
+// gives without a sort: a plan from before the table grew would read everybody's.
 const openUpload = `
 WITH prior AS (
 	SELECT id, request_hash FROM track_uploads WHERE user_id = $1 AND idempotency_key = $2
