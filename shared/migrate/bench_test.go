@@ -22,7 +22,8 @@ import (
 
 // BenchmarkMove moves files from memory-backed disk to the S3 server, with claims, checks
 // and flips, and has other tools copy the same files to the same server in the same run.
-// "limit" sends the same bytes from memory, with no disk, no database and no verification.
+// "limit" sends the same bytes from memory, with no disk, no database and no verification;
+// "limit+HEAD" looks at each object besides, as whoever verifies must.
 // Tools that are not installed are left out.
 //
 //	go test -run=^$ -bench=Move -benchtime=3x ./shared/migrate
@@ -84,10 +85,15 @@ func benchmarkMove(b *testing.B, files, size int) {
 		}
 		return err
 	})
-	measure("limit", func(b *testing.B, bucket testenv.Bucket, round int) error {
-		r.bucket = bucket
-		return sendFromMemory(b.Context(), r.openS3(bucket.DirectEndpoint), one, files, round)
-	})
+	for _, limit := range []struct {
+		name string
+		head bool
+	}{{"limit", false}, {"limit+HEAD", true}} {
+		measure(limit.name, func(b *testing.B, bucket testenv.Bucket, _ int) error {
+			r.bucket = bucket
+			return sendFromMemory(b.Context(), r.openS3(bucket.DirectEndpoint), one, files, limit.head)
+		})
+	}
 	for _, name := range []string{"rclone", "aws", "mc", "s5cmd"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
@@ -106,24 +112,30 @@ func benchmarkMove(b *testing.B, files, size int) {
 	}
 }
 
-// sendFromMemory is as fast as it gets: PUTs, or parts of one object, and nothing else.
-func sendFromMemory(ctx context.Context, store *s3store.Store, file []byte, files, round int) error {
+// sendFromMemory is as fast as it gets: PUTs to keys like ours, or parts of one object, and
+// a HEAD of each object where that is asked for.
+func sendFromMemory(ctx context.Context, store *s3store.Store, file []byte, files int, head bool) error {
 	const part = 16 << 20
 	sum := crcOf(file)
+	key := func() string { return track.MigratedKey(track.NewID(), 1, 0, "limit.wav") }
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(32)
 	if len(file) <= part {
-		for i := range files {
+		for range files {
 			group.Go(func() error {
-				_, err := store.Create(ctx, fmt.Sprintf("limit/%d/%d.wav", round, i), "audio/wav", sum, bytes.NewReader(file), int64(len(file)))
+				key := key()
+				_, err := store.Create(ctx, key, "audio/wav", sum, bytes.NewReader(file), int64(len(file)))
+				if err == nil && head {
+					_, err = store.Head(ctx, key, "")
+				}
 				return err
 			})
 		}
 		return group.Wait()
 	}
 	group.SetLimit(8)
-	key := fmt.Sprintf("limit/%d.wav", round)
-	id, err := store.CreateLarge(ctx, key, "audio/wav")
+	large := key()
+	id, err := store.CreateLarge(ctx, large, "audio/wav")
 	if err != nil {
 		return err
 	}
@@ -131,14 +143,18 @@ func sendFromMemory(ctx context.Context, store *s3store.Store, file []byte, file
 	for i := range parts {
 		group.Go(func() (err error) {
 			piece := file[i*part : (i+1)*part]
-			parts[i], err = store.PutPart(ctx, key, id, int32(i+1), crcOf(piece), bytes.NewReader(piece), part)
+			parts[i], err = store.PutPart(ctx, large, id, int32(i+1), crcOf(piece), bytes.NewReader(piece), part)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	_, err = store.CompleteLarge(context.WithoutCancel(ctx), key, id, int64(len(file)), sum, parts)
+	ctx = context.WithoutCancel(ctx) // the group's ended with it
+	_, err = store.CompleteLarge(ctx, large, id, int64(len(file)), sum, parts)
+	if err == nil && head {
+		_, err = store.Head(ctx, large, "")
+	}
 	return err
 }
 
