@@ -59,6 +59,8 @@ func classify(err error) error {
 		return track.ErrExists
 	case code == insufficientPrivilege, strings.HasPrefix(code, "28"): // authorization
 		return track.ErrForbidden
+	case code == undefinedTable, code == undefinedColumn:
+		return track.ErrNoSchema
 	case code == serializationFailure, code == deadlockDetected, code == lockNotAvailable,
 		code == readOnlyTransaction, code == idleTransactionTimeout,
 		strings.HasPrefix(code, "08"),  // connection

@@ -14,8 +14,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"trackstore/shared/track"
 )
 
 // Store is a pool of connections to one database. Its methods may be called concurrently.
@@ -70,8 +68,5 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, `
 		SELECT tracks.file_version
 		FROM tracks, track_uploads, track_discards, track_migrations, track_migration_direction LIMIT 0`)
-	if code := sqlState(err); code == undefinedTable || code == undefinedColumn {
-		return track.ErrNoSchema
-	}
 	return s.failure("check the schema", err)
 }

@@ -122,6 +122,16 @@ func TestHealth(t *testing.T) {
 	s.call("GET", "/healthz", nil).refused(503, upload.Unavailable)
 }
 
+func TestASchemaThatIsMissingIsNotTheClientsConcern(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.sql("DROP TABLE track_uploads")
+	s.call("POST", "/v1/uploads", file(100)).refused(503, upload.Unavailable)
+	if log := s.log.String(); !strings.Contains(log, track.ErrNoSchema.Error()) {
+		t.Errorf("the log does not say why: %s", log)
+	}
+}
+
 func TestAPanicIsAnAnswer(t *testing.T) {
 	t.Parallel()
 	broken := &failingStore{panics: true}
