@@ -93,6 +93,44 @@ func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
 	}
 }
 
+// The same, where the purged track is replaced right before its copy is removed: the note of
+// what is given up then does not take the mark away.
+func TestPurgeBesideAReplacementAndARollback(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	old := content(1, 100)
+	purged, back := r.add("x.wav", old), r.insert("x.wav")
+	r.run(r.upload(), job())
+	r.exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day' WHERE track_id = $1`, purged)
+	upload := track.Ticket{Life: time.Hour, MaxPending: 1}
+	upload.ID, upload.TrackID, upload.UserID = track.NewID(), purged, purged
+	upload.Key = track.UploadKey(purged, upload.ID, "x.wav")
+	upload.Method, upload.Backend, upload.MaxSize, upload.Format, upload.ContentType = track.MethodPut, track.S3, 1<<20, track.WAV, "audio/wav"
+	if _, err := r.ledger.OpenUpload(t.Context(), upload); err != nil {
+		t.Fatal(err)
+	}
+	until := func(moment int) {
+		if moment != 2 {
+			return
+		}
+		settled, err := r.ledger.SettleUploads(t.Context(), []track.Finding{{UploadID: upload.ID, Size: 100, Format: track.WAV}})
+		if err != nil || len(settled) != 1 || settled[0].State != track.UploadStored {
+			t.Fatalf("%+v, %v", settled, err)
+		}
+		if _, err := r.ledger.Turn(t.Context(), track.ToLocal, true); err != nil {
+			t.Fatal(err)
+		}
+		rollback := job()
+		rollback.TrackIDs = []track.ID{back}
+		r.run(migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3}), rollback)
+	}
+	did, err := migrate.Purge(t.Context(), pausedPurges{r.ledger, until}, pausedFiles{r.disk, until}, r.s3, time.Hour, func(migrate.Finding) {})
+	if err != nil || did.Purged != 1 {
+		t.Fatalf("%+v, %v", did, err)
+	}
+	r.holds(back, track.Local, old)
+}
+
 // orders returns the ways to take three steps, one after the other, at some of n moments.
 func orders(n int) (all [][3]int) {
 	for a := range n {

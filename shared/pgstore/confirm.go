@@ -106,7 +106,7 @@ WITH input AS MATERIALIZED (
 	FROM refusals r
 	WHERE t.id = r.track_id
 ), discarded AS (
-	INSERT INTO track_discards (track_id, backend, storage_key, reason)
+	INSERT INTO track_discards AS d (track_id, backend, storage_key, reason)
 	SELECT DISTINCT ON (backend, storage_key) track_id, backend, storage_key, reason FROM (
 		SELECT track_id, 's3' AS backend, old_key AS storage_key, 'replaced' AS reason
 		FROM stored WHERE latest AND seq > upload_seq AND old_key <> ''
@@ -121,10 +121,11 @@ WITH input AS MATERIALIZED (
 		SELECT track_id, backend, storage_key, CASE state WHEN 'failed' THEN 'rejected' ELSE 'deleted' END
 		FROM outcomes WHERE state <> 'stored'
 	) AS bytes ORDER BY backend, storage_key
-	-- A path can come to be named again, and be given up again: its grace begins anew.
+	-- A path can come to be named again, and be given up again: its grace begins anew. R6: a
+	-- mark stays while its file may be there, for whoever set it is about to remove that.
 	ON CONFLICT (backend, storage_key) DO UPDATE
 	SET track_id = excluded.track_id, reason = excluded.reason, discarded_at = excluded.discarded_at,
-		removed_at = NULL, gone_at = NULL
+		removed_at = CASE WHEN d.gone_at IS NULL THEN d.removed_at END, gone_at = NULL
 ), settled AS (
 	UPDATE track_uploads u
 	SET state = o.state, reason = o.reason, storage_version_id = o.version_id, finished_at = now()
