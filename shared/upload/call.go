@@ -84,6 +84,9 @@ func (access Access) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.status() >= 500 {
 		note(r, slog.String("err", err.Error()))
 	}
+	if p.code == Unavailable {
+		w.Header().Set("Retry-After", "2")
+	}
 	if access == Session {
 		writeCompanionError(w, p)
 		return

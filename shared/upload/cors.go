@@ -28,7 +28,7 @@ func (c cors) handle(w http.ResponseWriter, r *http.Request) bool {
 			origin = "*"
 		}
 		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Expose-Headers", "Location, "+requestIDHeader)
+		h.Set("Access-Control-Expose-Headers", "Location, Retry-After, "+requestIDHeader)
 	}
 	if r.Method != http.MethodOptions {
 		return false

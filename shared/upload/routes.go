@@ -109,8 +109,17 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// patience is how long database and storage have for a call in all: one that has gone
+// silent is out of reach, and the client is told so.
+const patience = 10 * time.Second
+
 // serve lets the caller in and makes the call.
 func (a *api) serve(route Route, w http.ResponseWriter, r *http.Request) error {
+	if !strings.HasSuffix(route.Path, "/complete") { // which may have parts to put together and a file to read
+		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	var user track.ID
 	var err error
 	switch route.Access {
