@@ -12,6 +12,7 @@ import (
 	"trackstore/shared/audio"
 	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
+	"trackstore/shared/deadline"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/metrics"
 	"trackstore/shared/migrate"
@@ -28,14 +29,14 @@ func main() {
 		os.Exit(1)
 	}
 	emit := metrics.New(os.Stdout, os.Getenv("AWS_LAMBDA_FUNCTION_NAME"))
-	lambda.Start(func(ctx context.Context, in migrate.Input) (migrate.Summary, error) {
+	lambda.Start(deadline.Ahead(func(ctx context.Context, in migrate.Input) (migrate.Summary, error) {
 		summary, err := batch.Handle(ctx, in)
 		emit.Emit(
 			metrics.Count("TracksMigrated", summary.Migrated), metrics.Bytes("BytesMigrated", summary.Bytes),
 			metrics.Count("TracksMissing", summary.Missing), metrics.Count("TracksFailed", summary.Failed),
 		)
 		return summary, err
-	})
+	}))
 }
 
 func open(ctx context.Context) (*migrate.Batch, error) {

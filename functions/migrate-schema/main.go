@@ -32,17 +32,17 @@ func resource(ctx context.Context, request cfn.Event) (id string, data map[strin
 	if request.RequestType == cfn.RequestDelete {
 		return resourceID, nil, nil // the tracks outlive the stack, and so does their schema
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(time.Until(deadline)/4, 20*time.Second))) // to answer in
-		defer cancel()
-	}
 	change, err := up(ctx)
 	return resourceID, map[string]any{"From": change.From, "To": change.To}, err
 }
 
 // up reads the configuration only now: at the start, nobody could be told what is wrong with it.
 func up(ctx context.Context) (schema.Change, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(time.Until(deadline)/4, 20*time.Second))) // to answer in
+		defer cancel()
+	}
 	cfg, err := config.Load[config.MigrateSchema](os.Getenv)
 	if err != nil {
 		return schema.Change{}, err

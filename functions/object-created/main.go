@@ -10,6 +10,7 @@ import (
 
 	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
+	"trackstore/shared/deadline"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
 	"trackstore/shared/metrics"
@@ -33,7 +34,7 @@ func main() {
 	ingester := ingest.New(ingest.Config{
 		Uploads: store, Backends: backends, Log: logger, Metrics: metrics.New(os.Stdout, os.Getenv("AWS_LAMBDA_FUNCTION_NAME")),
 	})
-	lambda.Start(ingester.Handle)
+	lambda.Start(deadline.Ahead(ingester.Handle))
 }
 
 // must ends a function that cannot start.

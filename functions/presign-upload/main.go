@@ -11,6 +11,7 @@ import (
 	"trackstore/shared/auth"
 	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
+	"trackstore/shared/deadline"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
 	"trackstore/shared/lambdahttp"
@@ -36,7 +37,7 @@ func main() {
 		bucket := must(s3store.Open(ctx, cfg.Storage.S3, awsaccess.OfFunction(os.Getenv)))
 		backends[bucket.Name()], readers[bucket.Name()] = bucket, bucket
 	}
-	lambda.Start(lambdahttp.Handler(upload.New(upload.Config{
+	lambda.Start(deadline.Ahead(lambdahttp.Handler(upload.New(upload.Config{
 		Limits:   upload.Limits(cfg.Uploads),
 		Auth:     auth.New(cfg.Auth),
 		Store:    store,
@@ -45,7 +46,7 @@ func main() {
 		Backends: backends,
 		Log:      logger,
 		Metrics:  emit,
-	})))
+	}))))
 }
 
 // must ends a function that cannot start.

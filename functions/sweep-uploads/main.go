@@ -10,6 +10,7 @@ import (
 
 	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
+	"trackstore/shared/deadline"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
 	"trackstore/shared/metrics"
@@ -32,7 +33,7 @@ func main() {
 		bucket := must(s3store.Open(ctx, cfg.Storage.S3, awsaccess.OfFunction(os.Getenv)))
 		backends[bucket.Name()], readers[bucket.Name()] = bucket, bucket
 	}
-	lambda.Start(sweep.New(sweep.Config{
+	lambda.Start(deadline.Ahead(sweep.New(sweep.Config{
 		Store:     store,
 		Confirm:   ingest.New(ingest.Config{Uploads: store, Backends: readers, Log: logger, Metrics: emit}),
 		Backends:  backends,
@@ -41,7 +42,7 @@ func main() {
 		UploadTTL: cfg.Retention.UploadTTL,
 		Log:       logger,
 		Metrics:   emit,
-	}).Handle)
+	}).Handle))
 }
 
 // must ends a function that cannot start.

@@ -105,6 +105,9 @@ func Run(ctx context.Context, ledger Ledger, mover Mover, job Job, observer Obse
 		return r.summary, err
 	}
 	patience := 5 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		patience = min(patience, time.Until(deadline))
+	}
 	if ctx.Err() != nil {
 		patience = lastLook
 	}
