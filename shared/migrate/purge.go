@@ -29,8 +29,9 @@ type Purges interface {
 	InUse(ctx context.Context, paths []string) (bool, error)
 	// Unlinked notes that a marked copy is gone.
 	Unlinked(ctx context.Context, paths []string) error
-	// LocalPaths yields the file_path of every track that is local.
-	LocalPaths(ctx context.Context) iter.Seq2[string, error]
+	// LocalPaths yields the file_path of every track that is local, and not deleted longer than
+	// grace ago.
+	LocalPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error]
 }
 
 // LocalFiles is the disk, as far as files are removed.
@@ -64,7 +65,7 @@ func Purge(
 	}
 	p := &purger{purges: purges, files: files, bucket: bucket, buffers: newBuffers(), grace: grace, found: found}
 	var err error
-	if p.odd, err = files.OddPaths(purges.LocalPaths(ctx)); err != nil {
+	if p.odd, err = files.OddPaths(purges.LocalPaths(ctx, grace)); err != nil {
 		return Purged{}, err
 	}
 	every := func(track.Lease) bool { return true }

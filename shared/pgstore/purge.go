@@ -100,11 +100,13 @@ func (s *Store) Unfinished(ctx context.Context) iter.Seq2[track.Lease, error] {
 		WHERE backend = 'local' AND reason = 'purged' AND gone_at IS NULL`)
 }
 
-// LocalPaths yields the file_path of every local track that has one.
-func (s *Store) LocalPaths(ctx context.Context) iter.Seq2[string, error] {
+// LocalPaths yields the file_path of every local track that has one, and was not deleted
+// longer than grace ago.
+func (s *Store) LocalPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		rows, err := s.pool.Query(ctx, `
-			SELECT file_path FROM tracks WHERE storage_backend = 'local' AND deleted_at IS NULL AND file_path <> ''`)
+			SELECT file_path FROM tracks
+			WHERE storage_backend = 'local' AND file_path <> '' AND (deleted_at IS NULL OR deleted_at > now() - $1::interval)`, grace)
 		stream(rows, err, func(err error) error { return s.failure("list local files", err) }, yield, pgx.RowTo[string])
 	}
 }

@@ -140,10 +140,11 @@ func (s *Store) NoteDiscards(ctx context.Context, discards []track.Discard) (n i
 	return n, s.failure("note discards", err)
 }
 
-// Whether something names the bytes of a note. A deleted row names nothing here; a folder
-// is named by its track. The note is locked first, as it is by whoever makes a row name
-// bytes again: so either that row is seen here, or the mark is seen there and the row
-// stays as it is. A note that was renewed meanwhile has a new grace, and is left out.
+// Whether something names the bytes of a note. A folder is named by its track. A deleted row
+// names what it did until its own grace is over. The note is locked first, as it is by
+// whoever makes a row name bytes again: so either that row is seen here, or the mark is seen
+// there and the row stays as it is. A note that was renewed meanwhile has a new grace, and is
+// left out.
 const checkDiscards = `
 WITH input AS MATERIALIZED (
 	SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (id bigint, discarded_at timestamptz, names text[])
@@ -154,18 +155,21 @@ WITH input AS MATERIALIZED (
 	ORDER BY d.backend, d.storage_key FOR UPDATE OF d
 ), checked AS MATERIALIZED (
 	SELECT n.id, CASE
-		WHEN n.storage_key LIKE '%/' THEN EXISTS (SELECT FROM tracks t WHERE t.id = n.track_id AND t.deleted_at IS NULL)
+		WHEN n.storage_key LIKE '%/' THEN EXISTS (SELECT FROM tracks t WHERE t.id = n.track_id AND ` + isKept + `)
 		WHEN EXISTS (SELECT FROM track_uploads u WHERE u.storage_key = n.storage_key AND u.state = 'pending') THEN true
 		WHEN n.backend = 's3' THEN EXISTS (SELECT FROM tracks t
-			WHERE t.storage_backend = 's3' AND t.storage_key = n.storage_key AND t.deleted_at IS NULL)
+			WHERE t.storage_backend = 's3' AND t.storage_key = n.storage_key AND ` + isKept + `)
 		ELSE EXISTS (SELECT FROM tracks t
-			WHERE t.file_path = ANY (n.names) AND t.file_path <> '' AND t.deleted_at IS NULL
-				-- A row on S3 names the copy that it left on disk while a rollback is about to use it.
+			WHERE t.file_path = ANY (n.names) AND t.file_path <> '' AND ` + isKept + `
+				-- A row on S3 names the copy that it left on disk until a purge, which compares the object first.
 				AND (t.storage_backend = 'local' OR EXISTS (SELECT FROM track_migrations m
-					WHERE m.track_id = t.id AND m.state = 'leased' AND m.direction = 'to_local' AND m.lease_expires_at > now())))
+					WHERE m.track_id = t.id AND m.purged_at IS NULL)))
 		END AS named
 	FROM notes n
 )`
+
+// Whether the bytes of track t stay: it is not deleted, or not longer than the grace of $2 seconds ago.
+const isKept = `(t.deleted_at IS NULL OR t.deleted_at > now() - make_interval(secs => $2))`
 
 // The mark comes before the removal (R6). A crash after it leaves a mark without removal;
 // the next sweep looks and marks again. A row that is undeleted after its grace, at this
@@ -179,19 +183,26 @@ const markDiscards = checkDiscards + `, wanted AS (
 )
 SELECT id, false FROM wanted UNION ALL SELECT id, true FROM marked`
 
-// MarkDiscards marks discards for removal, unless something names their bytes again: then
-// their notes are dropped. names has, for each discard, the other ways to write its path.
-// It returns, for each discard that is still as it was, whether it is marked.
-func (s *Store) MarkDiscards(ctx context.Context, discards []track.Discard, names [][]string) (map[int64]bool, error) {
-	return s.marks(ctx, "mark discards", markDiscards, discards, names)
+// MarkDiscards marks discards for removal, unless something names their bytes again, or a
+// track that was deleted within grace does: then their notes are dropped. names has, for each
+// discard, the other ways to write its path. It returns, for each discard that is still as it
+// was, whether it is marked.
+func (s *Store) MarkDiscards(
+	ctx context.Context, discards []track.Discard, names [][]string, grace time.Duration,
+) (map[int64]bool, error) {
+	return s.marks(ctx, "mark discards", markDiscards, discards, names, grace)
 }
 
 // WouldMarkDiscards returns what MarkDiscards would, and changes nothing.
-func (s *Store) WouldMarkDiscards(ctx context.Context, discards []track.Discard, names [][]string) (map[int64]bool, error) {
-	return s.marks(ctx, "check discards", checkDiscards+` SELECT id, NOT named FROM checked`, discards, names)
+func (s *Store) WouldMarkDiscards(
+	ctx context.Context, discards []track.Discard, names [][]string, grace time.Duration,
+) (map[int64]bool, error) {
+	return s.marks(ctx, "check discards", checkDiscards+` SELECT id, NOT named FROM checked`, discards, names, grace)
 }
 
-func (s *Store) marks(ctx context.Context, op, sql string, discards []track.Discard, names [][]string) (map[int64]bool, error) {
+func (s *Store) marks(
+	ctx context.Context, op, sql string, discards []track.Discard, names [][]string, grace time.Duration,
+) (map[int64]bool, error) {
 	input, err := json.Marshal(removals(discards, names))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
@@ -199,7 +210,7 @@ func (s *Store) marks(ctx context.Context, op, sql string, discards []track.Disc
 	var marked map[int64]bool
 	err = retry(ctx, func() error {
 		marked = make(map[int64]bool)
-		rows, err := s.pool.Query(ctx, sql, string(input))
+		rows, err := s.pool.Query(ctx, sql, string(input), grace.Seconds())
 		if err != nil {
 			return err
 		}

@@ -93,7 +93,7 @@ func (r *run) remove(b Backend, due []track.Discard) (more bool) {
 	if len(due) == 0 {
 		return false
 	}
-	marked, err := mark(r.ctx, due, names)
+	marked, err := mark(r.ctx, due, names, r.Grace)
 	if err != nil {
 		r.failed(err)
 		return false

@@ -63,8 +63,10 @@ func (s faultyStore) NoteDiscards(ctx context.Context, discards []track.Discard)
 	return n, err
 }
 
-func (s faultyStore) MarkDiscards(ctx context.Context, discards []track.Discard, names [][]string) (marked map[int64]bool, err error) {
-	err = s.around("mark", func() (err error) { marked, err = s.Store.MarkDiscards(ctx, discards, names); return err })
+func (s faultyStore) MarkDiscards(
+	ctx context.Context, discards []track.Discard, names [][]string, grace time.Duration,
+) (marked map[int64]bool, err error) {
+	err = s.around("mark", func() (err error) { marked, err = s.Store.MarkDiscards(ctx, discards, names, grace); return err })
 	return marked, err
 }
 

@@ -42,7 +42,7 @@ func newRun(ctx context.Context, c Config, o Options) *run {
 		// Enough to finish a batch that was begun.
 		r.last = deadline.Add(-min(time.Until(deadline)/4, 20*time.Second))
 	}
-	r.odd = sync.OnceValues(func() (map[string][]string, error) { return r.Paths.OddPaths(r.Store.LocalPaths(ctx)) })
+	r.odd = sync.OnceValues(func() (map[string][]string, error) { return r.Paths.OddPaths(r.Store.LocalPaths(ctx, r.Grace)) })
 	r.counts.DryRun = o.DryRun
 	for name, b := range c.Backends {
 		if r.isThere(name, b) {

@@ -47,12 +47,12 @@ type Discards interface {
 
 // Removals keeps how far a removal has come.
 type Removals interface {
-	// MarkDiscards marks notes, unless something names their bytes again. It returns for
-	// each note that is still as it was whether it is marked; those that are not are dropped.
-	// names has the other ways to write a note's path.
-	MarkDiscards(ctx context.Context, discards []track.Discard, names [][]string) (marked map[int64]bool, err error)
+	// MarkDiscards marks notes, unless something names their bytes again: also a track that was
+	// deleted within grace. It returns for each note that is still as it was whether it is
+	// marked; those that are not are dropped. names has the other ways to write a note's path.
+	MarkDiscards(ctx context.Context, discards []track.Discard, names [][]string, grace time.Duration) (marked map[int64]bool, err error)
 	// WouldMarkDiscards returns the same and changes nothing.
-	WouldMarkDiscards(ctx context.Context, discards []track.Discard, names [][]string) (marked map[int64]bool, err error)
+	WouldMarkDiscards(ctx context.Context, discards []track.Discard, names [][]string, grace time.Duration) (marked map[int64]bool, err error)
 	// DiscardsGone notes that the bytes of marked discards are removed.
 	DiscardsGone(ctx context.Context, discards []track.Discard) error
 }
@@ -62,8 +62,9 @@ type Store interface {
 	Uploads
 	Discards
 	Removals
-	// LocalPaths yields the file_path of every track that is local.
-	LocalPaths(ctx context.Context) iter.Seq2[string, error]
+	// LocalPaths yields the file_path of every track that is local, and not deleted longer than
+	// grace ago.
+	LocalPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error]
 	// ForgetDiscards drops notes of bytes that have long been gone.
 	ForgetDiscards(ctx context.Context, grace time.Duration, limit int) (int64, error)
 }

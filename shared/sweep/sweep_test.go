@@ -289,10 +289,26 @@ func TestWhatARowNamesStays(t *testing.T) {
 		VALUES ($1, 'to_local', 1, 'leased', $1, now() + interval '1 minute')`, moved)
 	r.discard(moved, track.Local, "moved.wav", grace+time.Hour)
 
-	if got := r.dryRun(); len(got) != 10 {
+	// The copy that a migration left, before a purge has compared the object.
+	unpurged := r.track("tracks/unpurged.wav", "unpurged.wav")
+	r.put(track.Local, "unpurged.wav")
+	r.Exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, storage_key, size, crc64nvme, finished_at)
+		VALUES ($1, 'to_s3', 1, 'migrated', 'tracks/unpurged.wav', 1, repeat('0', 16), now() - $2::interval)`, unpurged, 2*grace)
+	r.discard(track.NewID(), track.Local, "unpurged.wav", grace+time.Hour)
+
+	// A track that is deleted keeps its bytes for a grace of its own.
+	r.put(track.S3, "tracks/deleted.wav")
+	r.put(track.Local, "deleted.wav")
+	for _, id := range []track.ID{r.track("tracks/deleted.wav", ""), r.track("", "./deleted.wav")} {
+		r.Exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", id, grace-time.Hour)
+	}
+	r.discard(track.NewID(), track.S3, "tracks/deleted.wav", grace+time.Hour)
+	r.discard(track.NewID(), track.Local, "deleted.wav", grace+time.Hour)
+
+	if got := r.dryRun(); len(got) != 13 {
 		t.Errorf("a dry run says %q", got)
 	}
-	if got := r.sweep(); got.Removed != 0 || got.Kept != 10 {
+	if got := r.sweep(); got.Removed != 0 || got.Kept != 13 {
 		t.Errorf("%+v", got)
 	}
 	if got := r.query("SELECT count(*) FROM track_discards"); got != "0" {
@@ -303,8 +319,13 @@ func TestWhatARowNamesStays(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if !r.has(track.S3, "tracks/shared.wav") || !r.has(track.Local, "moved.wav") {
-		t.Error("bytes that a row names are gone")
+	for _, p := range []place{
+		{track.S3, "tracks/shared.wav"}, {track.S3, "tracks/deleted.wav"},
+		{track.Local, "moved.wav"}, {track.Local, "unpurged.wav"}, {track.Local, "deleted.wav"},
+	} {
+		if !r.has(p.backend, p.key) {
+			t.Errorf("%v is gone, and a row names it", p)
+		}
 	}
 }
 
