@@ -28,7 +28,7 @@ const (
 	ObjectDiffers    = "object_differs" // from what was recorded at the flip
 	LocalDiffers     = "local_differs"
 	LocalUnreadable  = "local_unreadable"
-	LocalShared      = "local_shared" // another track, which is local, names the file
+	LocalShared      = "local_shared" // another track names the file, and is local, or was within the grace
 	FileWithoutRow   = "file_without_row"
 	ObjectWithoutRow = "object_without_row"
 	RowWithoutBytes  = "row_without_bytes"

@@ -24,9 +24,9 @@ type Purges interface {
 	Mark(ctx context.Context, l track.Lease, paths []string, grace time.Duration) (bool, error)
 	// Unmark takes a mark back.
 	Unmark(ctx context.Context, l track.Lease, paths []string) error
-	// InUse reports whether a local track names the file by one of these paths, or is about
-	// to: a rollback of it is under way.
-	InUse(ctx context.Context, paths []string) (bool, error)
+	// InUse reports whether a track needs the file that it names by one of these paths: it is
+	// local, or about to be, for a rollback of it is under way; or it was, within grace.
+	InUse(ctx context.Context, paths []string, grace time.Duration) (bool, error)
 	// Unlinked notes that a marked copy is gone.
 	Unlinked(ctx context.Context, paths []string) error
 	// LocalPaths yields the file_path of every track that is local, and not deleted longer than
@@ -56,7 +56,7 @@ type Purged struct {
 
 // Purge deletes the local copies of tracks that were moved to S3 longer than grace ago.
 // Each is compared first: the object, the file, and what was recorded at the flip. A file
-// that a local track names, by whatever path, stays.
+// that a local track names, by whatever path, stays; so does the copy of a younger move.
 func Purge(
 	ctx context.Context, purges Purges, files LocalFiles, bucket Bucket, grace time.Duration, found func(Finding),
 ) (Purged, error) {
@@ -138,7 +138,7 @@ func (p *purger) finish(ctx context.Context, l track.Lease) error {
 	if err != nil {
 		return p.keep(finding(LocalUnreadable, l, err.Error()))
 	}
-	inUse, err := p.purges.InUse(ctx, names)
+	inUse, err := p.purges.InUse(ctx, names, p.grace)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (p *purger) finish(ctx context.Context, l track.Lease) error {
 		if err := p.purges.Unmark(ctx, l, marks); err != nil {
 			return err
 		}
-		return p.keep(finding(LocalShared, l, "a local track names the same file"))
+		return p.keep(finding(LocalShared, l, "another track needs the same file: it is local, or was within the grace"))
 	}
 	for _, path := range marks { // the file itself, then the link that led to it
 		if err := p.files.RemoveFile(path); err != nil && !errors.Is(err, track.ErrNotFound) {

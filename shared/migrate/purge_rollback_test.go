@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,6 +48,7 @@ func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
 		}
 	}
 	r.run(r.upload(), job())
+	r.exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
 	if _, err := r.ledger.Turn(t.Context(), track.ToLocal, true); err != nil {
 		t.Fatal(err)
 	}
@@ -79,8 +82,7 @@ func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
 				}
 			}
 		}
-		r.exec(`UPDATE track_migrations SET finished_at = now() - CASE track_id WHEN $1 THEN interval '1 day' ELSE '0' END`, c.purged)
-		_, err := migrate.Purge(t.Context(), pausedPurges{r.ledger, until}, pausedFiles{r.disk, until}, r.s3, time.Hour, func(migrate.Finding) {})
+		_, err := migrate.Purge(t.Context(), pausedPurges{r.ledger, c.purged, until}, pausedFiles{r.disk, until}, r.s3, time.Hour, func(migrate.Finding) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +103,7 @@ func TestPurgeBesideAReplacementAndARollback(t *testing.T) {
 	old := content(1, 100)
 	purged, back := r.add("x.wav", old), r.insert("x.wav")
 	r.run(r.upload(), job())
-	r.exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day' WHERE track_id = $1`, purged)
+	r.exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
 	upload := track.Ticket{Life: time.Hour, MaxPending: 1}
 	upload.ID, upload.TrackID, upload.UserID = track.NewID(), purged, purged
 	upload.Key = track.UploadKey(purged, upload.ID, "x.wav")
@@ -124,11 +126,53 @@ func TestPurgeBesideAReplacementAndARollback(t *testing.T) {
 		rollback.TrackIDs = []track.ID{back}
 		r.run(migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3}), rollback)
 	}
-	did, err := migrate.Purge(t.Context(), pausedPurges{r.ledger, until}, pausedFiles{r.disk, until}, r.s3, time.Hour, func(migrate.Finding) {})
+	did, err := migrate.Purge(t.Context(), pausedPurges{r.ledger, purged, until}, pausedFiles{r.disk, until}, r.s3, time.Hour, func(migrate.Finding) {})
 	if err != nil || did.Purged != 1 {
 		t.Fatalf("%+v, %v", did, err)
 	}
 	r.holds(back, track.Local, old)
+}
+
+// A copy that another track had, too, stays until that one's grace is over.
+func TestPurgeLeavesWhatAnotherTrackNeeds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const old, young = 2 * time.Hour, 30 * time.Minute
+	for name, another := range map[string]struct {
+		moved, deleted time.Duration // how long ago; 0: not
+		path           string
+		purged         bool
+	}{
+		"old.wav":           {moved: old, path: "old.wav", purged: true},
+		"young.wav":         {moved: young, path: "young.wav"},
+		"absolute.wav":      {moved: young, path: filepath.Join(r.root, "absolute.wav")},
+		"deleted.wav":       {deleted: young, path: "deleted.wav"},
+		"detour.wav":        {deleted: young, path: "./detour.wav"},
+		"moved-deleted.wav": {moved: young, deleted: young, path: "moved-deleted.wav"},
+		"long-deleted.wav":  {deleted: old, path: "long-deleted.wav", purged: true},
+	} {
+		id := r.add(name, content(len(name), 100))
+		r.run(r.upload(), job())
+		r.exec(`UPDATE track_migrations SET finished_at = now() - $2::interval WHERE track_id = $1`, id, old)
+		other := r.insert(another.path)
+		if another.moved > 0 {
+			r.run(r.upload(), job())
+			r.exec(`UPDATE track_migrations SET finished_at = now() - $2::interval WHERE track_id = $1`, other, another.moved)
+		}
+		if another.deleted > 0 {
+			r.exec(`UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1`, other, another.deleted)
+		}
+		var kinds []string
+		_, err := migrate.Purge(t.Context(), pausedPurges{r.ledger, id, func(int) {}}, r.disk, r.s3, time.Hour,
+			func(f migrate.Finding) { kinds = append(kinds, f.Kind) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = os.Stat(filepath.Join(r.root, name))
+		if purged := err != nil; purged != another.purged || !purged && !slices.Equal(kinds, []string{migrate.LocalShared}) {
+			t.Errorf("%s: purged %t, %q", name, purged, kinds)
+		}
+	}
 }
 
 // orders returns the ways to take three steps, one after the other, at some of n moments.
@@ -143,10 +187,22 @@ func orders(n int) (all [][3]int) {
 	return all
 }
 
-// pausedPurges lets others act before the mark, and between the mark and the second look.
+// pausedPurges lets one copy be purged, and others act before the mark, and between the mark
+// and the second look.
 type pausedPurges struct {
 	*pgstore.Store
+	only  track.ID
 	until func(moment int)
+}
+
+func (p pausedPurges) Purgeable(ctx context.Context, grace time.Duration) iter.Seq2[track.Lease, error] {
+	return func(yield func(track.Lease, error) bool) {
+		for l, err := range p.Store.Purgeable(ctx, grace) {
+			if (err != nil || l.TrackID == p.only) && !yield(l, err) {
+				return
+			}
+		}
+	}
 }
 
 func (p pausedPurges) Mark(ctx context.Context, l track.Lease, paths []string, grace time.Duration) (bool, error) {
@@ -154,9 +210,9 @@ func (p pausedPurges) Mark(ctx context.Context, l track.Lease, paths []string, g
 	return p.Store.Mark(ctx, l, paths, grace)
 }
 
-func (p pausedPurges) InUse(ctx context.Context, paths []string) (bool, error) {
+func (p pausedPurges) InUse(ctx context.Context, paths []string, grace time.Duration) (bool, error) {
 	p.until(1)
-	return p.Store.InUse(ctx, paths)
+	return p.Store.InUse(ctx, paths, grace)
 }
 
 // pausedFiles lets others act before the file is removed.

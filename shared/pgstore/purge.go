@@ -67,16 +67,20 @@ func (s *Store) Unmark(ctx context.Context, l track.Lease, paths []string) error
 	return s.failure("take the mark off a local copy", err)
 }
 
-// InUse reports whether a local track names a file by one of these paths, or a rollback of
-// such a track is under way. Once a mark is committed, whoever did not see it shows here.
-func (s *Store) InUse(ctx context.Context, paths []string) (inUse bool, err error) {
+// InUse reports whether a track needs a file that it names by one of these paths: it is
+// local; or a rollback of it is under way; or it was moved to S3 within grace, and a database
+// that is restored may name the file again. A track that was deleted within grace needs what
+// it did before. Once a mark is committed, whoever did not see it shows here.
+func (s *Store) InUse(ctx context.Context, paths []string, grace time.Duration) (inUse bool, err error) {
 	err = retry(ctx, func() error {
 		return s.pool.QueryRow(ctx, `
 			SELECT EXISTS (
 				SELECT FROM tracks t LEFT JOIN track_migrations m ON m.track_id = t.id
-				WHERE t.file_path = ANY ($1::text[]) AND t.file_path <> '' AND t.deleted_at IS NULL
-					AND (t.storage_backend = 'local' OR m.state = 'leased' AND m.direction = 'to_local' AND m.purged_at IS NULL))`,
-			paths).Scan(&inUse)
+				WHERE t.file_path = ANY ($1::text[]) AND t.file_path <> ''
+					AND (t.deleted_at IS NULL OR t.deleted_at > now() - $2::interval)
+					AND (t.storage_backend = 'local' OR m.purged_at IS NULL
+						AND (m.state = 'leased' AND m.direction = 'to_local' OR m.finished_at > now() - $2::interval)))`,
+			paths, grace).Scan(&inUse)
 	})
 	return inUse, s.failure("see who uses a file", err)
 }
