@@ -73,7 +73,7 @@ func testSilence(t *testing.T, p *programs) {
 		{"migrate-batch/default", "database", 8, 8, onDisk, "look at the leases", true, `"migrated":1`},
 		{"migrate-batch/default", "S3", 8, 8, onDisk, "S3 does not answer", true, `"migrated":1`},
 		{"sweep-uploads/schedule", "database", 4, 4, (*world).upload, "pending uploads", true, `"stored":1`},
-		{"sweep-uploads/schedule", "S3", 4, 4, (*world).upload, "list the multipart uploads", true, `"stored":1`},
+		{"sweep-uploads/schedule", "S3", 4, 4, (*world).upload, "reach s3", true, `"stored":1`},
 		{"migrate-schema/invoke", "database", 4, 4, nil, "schema up", true, `"to"`},
 	} {
 		t.Run(c.event+" without "+c.away, func(t *testing.T) {
@@ -108,5 +108,20 @@ func testSilence(t *testing.T, p *programs) {
 				t.Errorf("afterwards, in process %d: %.500v", f.starts, got)
 			}
 		})
+	}
+}
+
+// A bucket that is not there, such as one whose name was mistaken, says nothing about the uploads whose bytes are in
+// another: none expires.
+func testNoBucket(t *testing.T, p *programs) {
+	w := newWorld(t, testenv.Postgres(t))
+	w.upload()
+	w.exec("UPDATE track_uploads SET created_at = now() - interval '2 days', expires_at = now() - interval '1 day'")
+	f := p.serve(t, "sweep-uploads", append(w.env(), "AWS_S3_BUCKET=not-there")...)
+	if got := f.invoke([]byte("{}"), time.Minute); !got.failed || !strings.Contains(got.body, "NoSuchBucket") {
+		t.Errorf("got %+v", got)
+	}
+	if got := w.query("SELECT state FROM track_uploads"); got != "pending" {
+		t.Errorf("the upload is %s", got)
 	}
 }

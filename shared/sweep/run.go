@@ -90,11 +90,16 @@ func each[T any](items []T, f func(T)) {
 	_ = group.Wait()
 }
 
-// isThere reports whether a backend can be asked. A disk need not be: a function may have
-// none, and a missing root says nothing about the files.
+// isThere reports whether a backend can be asked. It is asked for a list: of a bucket that
+// is not there, HEAD says the same as of an object that is not, and uploads would expire
+// whose bytes have come. A disk need not be there: a function may have none, and a missing
+// root says nothing about the files.
 func (r *run) isThere(name string, b Backend) bool {
-	_, err := b.Head(r.ctx, track.UploadsPrefix, "")
-	if !track.IsRetryable(err) && !errors.Is(err, track.ErrForbidden) {
+	var err error
+	for _, err = range b.List(r.ctx, track.UploadsPrefix) {
+		break
+	}
+	if err == nil {
 		return true
 	}
 	if name == track.Local {
