@@ -54,10 +54,13 @@ func (u *uploadCmd) Run(ctx context.Context, c *console) error {
 		return errors.New("--parallel is at least 1")
 	}
 
+	out := newUploadOutput(c, u.JSON)
 	run := &uploadRun{
 		uploadCmd: u,
-		client:    client.New(cfg.URL.String(), cfg.Token.Reveal(), client.Options{Parallel: u.Parallel, GiveUp: u.GiveUp}),
-		out:       newUploadOutput(c, u.JSON),
+		client: client.New(cfg.URL.String(), cfg.Token.Reveal(), client.Options{
+			Parallel: u.Parallel, GiveUp: u.GiveUp, Waiting: out.waiting,
+		}),
+		out: out,
 	}
 	g := new(errgroup.Group)
 	g.SetLimit(u.Parallel)

@@ -34,6 +34,7 @@ type uploadOutput struct {
 	mu                          sync.Mutex
 	stored, failed, unreachable int
 	bytes                       int64
+	waited                      time.Time // when it was last said that something does not answer
 }
 
 func newUploadOutput(c *console, asJSON bool) *uploadOutput {
@@ -47,6 +48,17 @@ func newUploadOutput(c *console, asJSON bool) *uploadOutput {
 // progress shows a bar for a file until done is called.
 func (o *uploadOutput) progress(name string, size int64) (add func(int64), done func()) {
 	return o.bars.add(name, size)
+}
+
+// waiting says, once a minute, why nothing goes on.
+func (o *uploadOutput) waiting(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if time.Since(o.waited) < time.Minute {
+		return
+	}
+	o.waited = time.Now()
+	o.bars.println(o.console.stderr, fmt.Sprintf("trying again: %v", err))
 }
 
 func (o *uploadOutput) result(r uploadResult) {

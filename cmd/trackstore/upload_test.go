@@ -303,9 +303,17 @@ func TestUpload(t *testing.T) {
 
 	t.Run("no server", func(t *testing.T) {
 		path, _ := wav("nobody.wav", 1)
-		_, code := upload(t, []string{"TRACKSTORE_URL=http://127.0.0.1:1", env[1]}, "--give-up", "1ms", path)
-		if code != 1 {
+		var stderr bytes.Buffer
+		cmd := command(t, []string{"TRACKSTORE_URL=http://127.0.0.1:1", env[1]}, "upload", "--give-up", "500ms", path)
+		cmd.Stderr = &stderr
+		_ = cmd.Run()
+		if code := cmd.ProcessState.ExitCode(); code != 1 {
 			t.Errorf("exit code %d", code)
+		}
+		// Said once, though it tries more often, and before it gives up.
+		waiting, _, _ := strings.Cut(stderr.String(), "failed")
+		if strings.Count(waiting, "trying again") != 1 || !strings.Contains(waiting, "connection refused") {
+			t.Errorf("it does not say what it waits for: %s", &stderr)
 		}
 	})
 

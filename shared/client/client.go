@@ -20,11 +20,12 @@ import (
 
 // Client speaks to one server as one user. Its zero values are not usable: see New.
 type Client struct {
-	url    string
-	token  string
-	http   *http.Client
-	giveUp time.Duration
-	slots  chan struct{} // a PUT in flight holds one
+	url     string
+	token   string
+	http    *http.Client
+	giveUp  time.Duration
+	waiting func(error)
+	slots   chan struct{} // a PUT in flight holds one
 }
 
 // Options tune a Client; a zero field takes its default.
@@ -32,6 +33,7 @@ type Options struct {
 	HTTP     *http.Client
 	Parallel int           // PUTs in flight, of all files together; default 4
 	GiveUp   time.Duration // how long a call is tried again; default 5 minutes
+	Waiting  func(error)   // told, from several goroutines, what went wrong each time a call is to be tried again
 }
 
 // New returns a client of the server at url, with a JWT of the user.
@@ -45,7 +47,10 @@ func New(url, token string, o Options) *Client {
 	if o.GiveUp == 0 {
 		o.GiveUp = 5 * time.Minute
 	}
-	return &Client{strings.TrimSuffix(url, "/"), token, o.HTTP, o.GiveUp, make(chan struct{}, o.Parallel)}
+	if o.Waiting == nil {
+		o.Waiting = func(error) {}
+	}
+	return &Client{strings.TrimSuffix(url, "/"), token, o.HTTP, o.GiveUp, o.Waiting, make(chan struct{}, o.Parallel)}
 }
 
 // Request asks for a ticket. See the API's description for what each field takes.

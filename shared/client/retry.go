@@ -35,6 +35,7 @@ func (c *Client) retry(ctx context.Context, try func(earlier int) error) error {
 		case time.Since(start) > c.giveUp:
 			return t.error
 		}
+		c.waiting(t.error)
 		// Half of the pause is chance, so that clients do not come back all at once.
 		wait := pause/2 + rand.N(pause/2)
 		pause = min(2*pause, maxPause)
