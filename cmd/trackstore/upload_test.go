@@ -317,6 +317,23 @@ func TestUpload(t *testing.T) {
 		}
 	})
 
+	t.Run("no storage, and no signature in what is said of it", func(t *testing.T) {
+		path, _ := wav("unstored.wav", 1)
+		proxy.while(func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+			cut(r)
+			return true
+		})
+		defer proxy.while(nil)
+		var stderr bytes.Buffer
+		cmd := command(t, env, "upload", "--give-up", "500ms", path)
+		cmd.Stderr = &stderr
+		_ = cmd.Run()
+		text := stderr.String()
+		if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(text, proxy.URL) || strings.Contains(text, "X-Amz") {
+			t.Errorf("exit code %d: %s", code, text)
+		}
+	})
+
 	t.Run("a token that is none", func(t *testing.T) {
 		path, _ := wav("stranger.wav", 1)
 		results, code := upload(t, []string{env[0], "TRACKSTORE_TOKEN=rubbish"}, path)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -173,7 +175,7 @@ func (c *Client) put(ctx context.Context, body *io.SectionReader, progress func(
 			if failed := counted.takeBack(); failed != nil {
 				return failed
 			}
-			return temporary{err}
+			return temporary{unsigned(err)}
 		}
 		defer response.Body.Close()
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
@@ -187,6 +189,15 @@ func (c *Client) put(ctx context.Context, body *io.SectionReader, progress func(
 		return nil
 	})
 	return etag, err
+}
+
+// unsigned takes the signature out of an error that quotes the URL: whoever has it may write.
+func unsigned(err error) error {
+	var quoted *url.Error
+	if errors.As(err, &quoted) {
+		quoted.URL, _, _ = strings.Cut(quoted.URL, "?")
+	}
+	return err
 }
 
 // refusal tells which of the storage's refusals are worth another try: 403 once, because
