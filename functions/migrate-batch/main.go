@@ -44,11 +44,7 @@ func open(ctx context.Context) (*migrate.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	url, err := secrets.DatabaseURL(ctx, cfg.Database, awsaccess.OfFunction(os.Getenv))
-	if err != nil {
-		return nil, err
-	}
-	ledger, err := pgstore.Open(ctx, url.Reveal(), 4)
+	ledger, err := pgstore.OpenSecret(ctx, secrets.Database(cfg.Database, awsaccess.OfFunction(os.Getenv)), 4)
 	if err != nil {
 		return nil, err
 	}

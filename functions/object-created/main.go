@@ -23,8 +23,7 @@ func main() {
 	ctx := context.Background()
 	cfg := must(config.Load[config.ObjectCreated](os.Getenv))
 	logger := cfg.Logger(os.Stderr)
-	database := must(secrets.DatabaseURL(ctx, cfg.Database, awsaccess.OfFunction(os.Getenv)))
-	store := must(pgstore.Open(ctx, database.Reveal(), 2)) // an instance has one batch at a time
+	store := must(pgstore.OpenSecret(ctx, secrets.Database(cfg.Database, awsaccess.OfFunction(os.Getenv)), 2)) // an instance has one batch at a time
 	disk := must(diskstore.New(diskstore.Config{Root: cfg.Storage.LocalDir, Logger: logger}))
 	backends := map[string]ingest.Backend{disk.Name(): disk}
 	if cfg.Storage.S3.Enabled {

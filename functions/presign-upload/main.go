@@ -26,8 +26,7 @@ func main() {
 	ctx := context.Background()
 	cfg := must(config.Load[config.PresignUpload](os.Getenv))
 	logger, emit := cfg.Logger(os.Stderr), metrics.New(os.Stdout, os.Getenv("AWS_LAMBDA_FUNCTION_NAME"))
-	database := must(secrets.DatabaseURL(ctx, cfg.Database, awsaccess.OfFunction(os.Getenv)))
-	store := must(pgstore.Open(ctx, database.Reveal(), 2)) // an instance has one request at a time
+	store := must(pgstore.OpenSecret(ctx, secrets.Database(cfg.Database, awsaccess.OfFunction(os.Getenv)), 2)) // an instance has one request at a time
 	disk := must(diskstore.New(diskstore.Config{
 		Root: cfg.Storage.LocalDir, URL: cfg.DiskServer.URL, Secret: []byte(cfg.DiskServer.Secret.Reveal()), Logger: logger,
 	}))

@@ -24,8 +24,7 @@ func main() {
 	ctx := context.Background()
 	cfg := must(config.Load[config.SweepUploads](os.Getenv))
 	logger, emit := cfg.Logger(os.Stderr), metrics.New(os.Stdout, os.Getenv("AWS_LAMBDA_FUNCTION_NAME"))
-	database := must(secrets.DatabaseURL(ctx, cfg.Database, awsaccess.OfFunction(os.Getenv)))
-	store := must(pgstore.Open(ctx, database.Reveal(), 2))
+	store := must(pgstore.OpenSecret(ctx, secrets.Database(cfg.Database, awsaccess.OfFunction(os.Getenv)), 2))
 	disk := must(diskstore.New(diskstore.Config{Root: cfg.Storage.LocalDir, Logger: logger}))
 	backends := map[string]sweep.Backend{disk.Name(): disk}
 	readers := map[string]ingest.Backend{disk.Name(): disk}

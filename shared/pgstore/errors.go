@@ -27,6 +27,8 @@ const (
 	idleTransactionTimeout = "25P03"
 	undefinedColumn        = "42703"
 	undefinedTable         = "42P01"
+
+	invalidAuthorization = "28" // the class
 )
 
 // failure wraps err with the operation and with the error of package track that it
@@ -41,7 +43,11 @@ func (s *Store) failure(op string, err error) error {
 		// The server that these connections lead to was demoted: dial the new primary.
 		s.pool.Reset()
 	}
-	if kind := classify(err); kind != nil {
+	kind := classify(err)
+	if s.password.isRefused(sqlState(err)) {
+		kind = track.ErrUnavailable
+	}
+	if kind != nil {
 		return fmt.Errorf("%s: %w: %w", op, kind, err)
 	}
 	return fmt.Errorf("%s: %w", op, err)
@@ -57,7 +63,7 @@ func classify(err error) error {
 	switch code := sqlState(err); {
 	case code == uniqueViolation:
 		return track.ErrExists
-	case code == insufficientPrivilege, strings.HasPrefix(code, "28"): // authorization
+	case code == insufficientPrivilege, strings.HasPrefix(code, invalidAuthorization):
 		return track.ErrForbidden
 	case code == undefinedTable, code == undefinedColumn:
 		return track.ErrNoSchema

@@ -18,8 +18,9 @@ import (
 
 // Store is a pool of connections to one database. Its methods may be called concurrently.
 type Store struct {
-	pool *pgxpool.Pool
-	mode pgx.QueryExecMode // that the URL asks for, or pgx's default
+	pool     *pgxpool.Pool
+	mode     pgx.QueryExecMode // that the URL asks for, or pgx's default
+	password *password         // nil: the URL's, for good
 }
 
 // Open prepares a pool of at most maxConns connections (0: what the URL's
@@ -27,6 +28,10 @@ type Store struct {
 // does not wait for the database, and the first call that needs it does.
 // It fails only where url cannot be understood; the error does not show its password.
 func Open(ctx context.Context, url string, maxConns int32) (*Store, error) {
+	return open(ctx, url, maxConns, nil)
+}
+
+func open(ctx context.Context, url string, maxConns int32, password *password) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", err)
@@ -47,11 +52,14 @@ func Open(ctx context.Context, url string, maxConns int32) (*Store, error) {
 	if _, named := cfg.ConnConfig.RuntimeParams["application_name"]; !named {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "trackstore"
 	}
+	if password != nil {
+		cfg.BeforeConnect = password.apply
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
 	}
-	return &Store{pool: pool, mode: cfg.ConnConfig.DefaultQueryExecMode}, nil
+	return &Store{pool: pool, mode: cfg.ConnConfig.DefaultQueryExecMode, password: password}, nil
 }
 
 // Close waits for connections in use and closes all.

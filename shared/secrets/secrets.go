@@ -31,6 +31,11 @@ func DatabaseURL(ctx context.Context, db config.Database, access awsaccess.Loade
 	return config.NewSecret(url), nil
 }
 
+// Database returns DatabaseURL of db and access, for whoever asks again after a rotation.
+func Database(db config.Database, access awsaccess.Loader) func(context.Context) (config.Secret, error) {
+	return func(ctx context.Context) (config.Secret, error) { return DatabaseURL(ctx, db, access) }
+}
+
 func read(ctx context.Context, arn string, access awsaccess.Loader) (string, error) {
 	cfg, err := access(ctx)
 	if err != nil {
