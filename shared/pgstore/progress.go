@@ -71,17 +71,21 @@ func (s *Store) Candidates(ctx context.Context, d track.Direction, ids []track.I
 }
 
 // Rate returns what the last 10,000 moves achieved: tracks and bytes in a second in which
-// anything was moved at all. Both are 0 where nothing was moved yet.
+// anything was being moved at all. Both are 0 where nothing was moved yet.
 func (s *Store) Rate(ctx context.Context) (tracks, bytes float64, err error) {
 	err = retry(ctx, func() error {
+		// A record that a lease gave back has been started anew, after it was finished.
 		return s.pool.QueryRow(ctx, `
 			WITH last AS (
-				SELECT size, finished_at FROM track_migrations
+				SELECT size, least(started_at, finished_at) AS started_at, finished_at FROM track_migrations
 				WHERE state = 'migrated' AND storage_key LIKE 'tracks/%'
 				ORDER BY finished_at DESC LIMIT 10000
-			), seconds AS (SELECT count(DISTINCT date_trunc('second', finished_at)) AS n FROM last)
-			SELECT coalesce(count(*)::float8 / nullif(seconds.n, 0), 0), coalesce(sum(size)::float8 / nullif(seconds.n, 0), 0)
-			FROM last, seconds GROUP BY seconds.n`, s.freshPlan()).Scan(&tracks, &bytes)
+			), busy AS (
+				SELECT sum(extract(epoch FROM upper(span) - lower(span)))::float8 AS seconds
+				FROM (SELECT unnest(range_agg(tstzrange(started_at, finished_at))) AS span FROM last) AS spans
+			)
+			SELECT coalesce(count(*) / nullif(seconds, 0), 0), coalesce(sum(size)::float8 / nullif(seconds, 0), 0)
+			FROM last, busy GROUP BY seconds`, s.freshPlan()).Scan(&tracks, &bytes)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, 0, nil
