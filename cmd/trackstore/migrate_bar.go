@@ -50,6 +50,9 @@ func (b *moveBar) moved(bytes int64) {
 	}
 }
 
+// println writes a line above the bar.
+func (b *moveBar) println(line string) { fmt.Fprintln(b.progress, line) }
+
 // stop leaves the bar as it is and waits until it is drawn.
 func (b *moveBar) stop() {
 	if b == nil {

@@ -82,6 +82,22 @@ func (r *moveReport) moved(bytes int64) {
 // Claimed is that of migrate.Observer.
 func (r *moveReport) Claimed(int) {}
 
+// Waiting is that of migrate.Observer.
+func (r *moveReport) Waiting(leased int64) {
+	if r.json {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	line := fmt.Sprintf("waiting for %s that another run holds; the leases of one that died run out within %s",
+		english.Plural(int(leased), "track", ""), r.m.cfg.Migration.Lease)
+	if r.bar != nil {
+		r.bar.println(line)
+		return
+	}
+	r.m.say("%s", line)
+}
+
 // Settled is that of migrate.Observer.
 func (r *moveReport) Settled(result migrate.Result) {
 	r.mu.Lock()

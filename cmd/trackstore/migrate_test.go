@@ -178,7 +178,8 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// A second interrupt ends a run at once. Its leases run out, and the next run has everything.
+// A second interrupt ends a run at once. Its leases run out, for which the next run says that
+// it waits, and then it has everything.
 func TestSecondInterrupt(t *testing.T) {
 	t.Parallel()
 	const tracks = 4
@@ -211,6 +212,9 @@ func TestSecondInterrupt(t *testing.T) {
 	out, err := command(t, env, "migrate-storage", "run").CombinedOutput()
 	if n := count(`SELECT count(*) FROM tracks WHERE storage_backend = 's3'`); err != nil || n != tracks {
 		t.Errorf("the run after it moved %d of %d: %v, %s", n, tracks, err, out)
+	}
+	if !bytes.Contains(out, []byte("waiting for ")) {
+		t.Errorf("it does not say that it waits: %s", out)
 	}
 }
 

@@ -157,6 +157,8 @@ type logger struct{ *slog.Logger }
 
 func (logger) Claimed(int) {}
 
+func (logger) Waiting(int64) {}
+
 func (l logger) Settled(r Result) {
 	switch {
 	case r.Verdict != track.Settled:

@@ -110,6 +110,7 @@ func (r *run) anotherPass(stop context.Context, gotSome bool, waitingSince *time
 	// Whoever waits sees each lease of the others end: settled, or dead.
 	if waitingSince.IsZero() {
 		*waitingSince = time.Now()
+		r.observer.Waiting(look.Leased)
 	}
 	if r.job.Patience >= 0 && time.Since(*waitingSince) >= r.job.Patience {
 		return false, nil

@@ -147,6 +147,8 @@ func (s *results) Claimed(n int) {
 	s.claimed += n
 }
 
+func (s *results) Waiting(int64) {}
+
 func (s *results) Settled(r migrate.Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

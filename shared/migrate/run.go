@@ -35,6 +35,7 @@ type Mover interface {
 // Observer is told what happens, from several goroutines at once.
 type Observer interface {
 	Claimed(tracks int)
+	Waiting(leased int64) // nothing is left but what other processes hold, or did when they died
 	Settled(r Result)
 }
 
