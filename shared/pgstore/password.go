@@ -49,8 +49,6 @@ func (p *password) apply(ctx context.Context, c *pgx.ConnConfig) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.refused {
-		ctx, cancel := context.WithTimeout(ctx, c.ConnectTimeout)
-		defer cancel()
 		url, err := p.read(ctx)
 		if err != nil {
 			return fmt.Errorf("%w: %w", track.ErrUnavailable, err)

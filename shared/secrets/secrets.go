@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -36,7 +37,13 @@ func Database(db config.Database, access awsaccess.Loader) func(context.Context)
 	return func(ctx context.Context) (config.Secret, error) { return DatabaseURL(ctx, db, access) }
 }
 
+// patience is how long a secret is waited for. Lambda gives a function ten seconds to start in, and ends it with no
+// word of why; without a way to Secrets Manager, the SDK alone would go on for longer.
+const patience = 5 * time.Second
+
 func read(ctx context.Context, arn string, access awsaccess.Loader) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	cfg, err := access(ctx)
 	if err != nil {
 		return "", err

@@ -3,10 +3,12 @@ package secrets_test
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -159,5 +161,25 @@ func TestNothingIsAsked(t *testing.T) {
 	})
 	if err != nil || got != url {
 		t.Errorf("%q, %v", got.Reveal(), err)
+	}
+}
+
+// Without a way to Secrets Manager nothing answers, and a function is to say so while it may.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() // connections wait in its queue for ever
+	endpoint := "http://" + listener.Addr().String()
+	access := func(context.Context) (aws.Config, error) {
+		return aws.Config{Credentials: credentials.NewStaticCredentialsProvider("id", "key", ""), BaseEndpoint: &endpoint}, nil
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second) // before Lambda ends it
+	defer cancel()
+	_, err = secrets.DatabaseURL(ctx, config.Database{SecretARN: arn}, access)
+	if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "DATABASE_SECRET_ARN") {
+		t.Errorf("%v, with %v", err, ctx.Err())
 	}
 }
