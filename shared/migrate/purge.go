@@ -20,10 +20,8 @@ type Purges interface {
 	// are set.
 	Unfinished(ctx context.Context) iter.Seq2[track.Lease, error]
 	// Mark marks the local copy, which has these paths, if the track is still as l says. After
-	// it no rollback uses the file.
+	// it no rollback uses the file, and it stays until the file is gone.
 	Mark(ctx context.Context, l track.Lease, paths []string, grace time.Duration) (bool, error)
-	// Unmark takes a mark back.
-	Unmark(ctx context.Context, l track.Lease, paths []string) error
 	// InUse reports whether a track needs the file that it names by one of these paths: it is
 	// local, or about to be, for a rollback of it is under way; or it was, within grace.
 	InUse(ctx context.Context, paths []string, grace time.Duration) (bool, error)
@@ -117,12 +115,15 @@ func (p *purger) purge(ctx context.Context, l track.Lease) error {
 	case detail != "":
 		return p.keep(finding(LocalDiffers, l, detail))
 	}
-	// R6: the mark goes first. From here on no rollback uses the file, and a crash leaves a
-	// marked file, which the next purge or the sweep removes.
-	_, marks, err := p.paths(l.FilePath)
+	names, marks, err := p.paths(l.FilePath)
 	if err != nil {
 		return err
 	}
+	if inUse, err := p.purges.InUse(ctx, names, p.grace); err != nil || inUse {
+		return p.keepShared(l, err)
+	}
+	// R6: the mark goes first. From here on no rollback uses the file, and a crash leaves a
+	// marked file, which the next purge or the sweep removes.
 	marked, err := p.purges.Mark(ctx, l, marks, p.grace)
 	if err != nil || !marked {
 		return err // not marked: replaced, deleted or rolled back meanwhile
@@ -132,21 +133,15 @@ func (p *purger) purge(ctx context.Context, l track.Lease) error {
 
 // finish removes a marked copy. A rollback of another track that names the same file may
 // have looked before the mark was there: its lease, or the row that it made local, shows.
-// One that claims after this look finds the mark.
+// One that claims after this look finds the mark. So the mark stays even where the file does:
+// another purge may have looked earlier, and be about to remove it.
 func (p *purger) finish(ctx context.Context, l track.Lease) error {
 	names, marks, err := p.paths(l.FilePath)
 	if err != nil {
 		return p.keep(finding(LocalUnreadable, l, err.Error()))
 	}
-	inUse, err := p.purges.InUse(ctx, names, p.grace)
-	if err != nil {
-		return err
-	}
-	if inUse {
-		if err := p.purges.Unmark(ctx, l, marks); err != nil {
-			return err
-		}
-		return p.keep(finding(LocalShared, l, "another track needs the same file: it is local, or was within the grace"))
+	if inUse, err := p.purges.InUse(ctx, names, p.grace); err != nil || inUse {
+		return p.keepShared(l, err)
 	}
 	for _, path := range marks { // the file itself, then the link that led to it
 		if err := p.files.RemoveFile(path); err != nil && !errors.Is(err, track.ErrNotFound) {
@@ -177,6 +172,14 @@ func (p *purger) paths(filePath string) (names, marks []string, err error) {
 		return names, []string{filePath}, nil
 	}
 	return names, []string{plain[0], filePath}, nil
+}
+
+// keepShared keeps a file that is in use, unless err says that it is not known.
+func (p *purger) keepShared(l track.Lease, err error) error {
+	if err != nil {
+		return err
+	}
+	return p.keep(finding(LocalShared, l, "another track needs the same file: it is local, or was within the grace"))
 }
 
 func (p *purger) keep(f Finding) error {

@@ -133,6 +133,49 @@ func TestPurgeBesideAReplacementAndARollback(t *testing.T) {
 	r.holds(back, track.Local, old)
 }
 
+// The same, where a second purge runs while the first is about to remove the copy: it does
+// not take the mark away that the first relies on.
+func TestTwoPurgesBesideARollback(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	old := content(1, 100)
+	purged, back := r.add("x.wav", old), r.insert("x.wav")
+	r.run(r.upload(), job())
+	r.exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
+	restore := migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3})
+	purge := func(until func(moment int)) {
+		_, err := migrate.Purge(t.Context(), pausedPurges{r.ledger, purged, until}, pausedFiles{r.disk, until}, r.s3, time.Hour, func(migrate.Finding) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	purge(func(moment int) {
+		if moment != 2 {
+			return
+		}
+		if _, err := r.ledger.Turn(t.Context(), track.ToLocal, true); err != nil {
+			t.Fatal(err)
+		}
+		claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{
+			Direction: track.ToLocal, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{back},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		purge(func(int) {})
+		outcome, err := restore.Move(t.Context(), claims.Leases[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.ledger.Settle(t.Context(), track.ToLocal, []track.Outcome{outcome}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got, err := r.bytesOf(back); err != nil || !bytes.Equal(got, old) {
+		t.Errorf("the track that came back has %d bytes, %v", len(got), err)
+	}
+}
+
 // A copy that another track had, too, stays until that one's grace is over.
 func TestPurgeLeavesWhatAnotherTrackNeeds(t *testing.T) {
 	t.Parallel()
@@ -187,8 +230,7 @@ func orders(n int) (all [][3]int) {
 	return all
 }
 
-// pausedPurges lets one copy be purged, and others act before the mark, and between the mark
-// and the second look.
+// pausedPurges lets one copy be purged, and others act before the mark, and after it.
 type pausedPurges struct {
 	*pgstore.Store
 	only  track.ID
@@ -196,8 +238,16 @@ type pausedPurges struct {
 }
 
 func (p pausedPurges) Purgeable(ctx context.Context, grace time.Duration) iter.Seq2[track.Lease, error] {
+	return p.just(p.Store.Purgeable(ctx, grace))
+}
+
+func (p pausedPurges) Unfinished(ctx context.Context) iter.Seq2[track.Lease, error] {
+	return p.just(p.Store.Unfinished(ctx))
+}
+
+func (p pausedPurges) just(leases iter.Seq2[track.Lease, error]) iter.Seq2[track.Lease, error] {
 	return func(yield func(track.Lease, error) bool) {
-		for l, err := range p.Store.Purgeable(ctx, grace) {
+		for l, err := range leases {
 			if (err != nil || l.TrackID == p.only) && !yield(l, err) {
 				return
 			}
@@ -207,12 +257,9 @@ func (p pausedPurges) Purgeable(ctx context.Context, grace time.Duration) iter.S
 
 func (p pausedPurges) Mark(ctx context.Context, l track.Lease, paths []string, grace time.Duration) (bool, error) {
 	p.until(0)
-	return p.Store.Mark(ctx, l, paths, grace)
-}
-
-func (p pausedPurges) InUse(ctx context.Context, paths []string, grace time.Duration) (bool, error) {
+	marked, err := p.Store.Mark(ctx, l, paths, grace)
 	p.until(1)
-	return p.Store.InUse(ctx, paths, grace)
+	return marked, err
 }
 
 // pausedFiles lets others act before the file is removed.

@@ -28,7 +28,7 @@ const isPurgeable = `m.state = 'migrated' AND m.direction = 'to_s3' AND m.purged
 // Mark marks a track's local copy for removal, if the track is still as l says and its flip
 // is older than grace. It reports whether it did. The same statement notes the file, by
 // these paths, among the discards, so that a crash before the removal is made good by the
-// sweep or by the next purge.
+// next purge, or by the sweep once a grace is over.
 func (s *Store) Mark(ctx context.Context, l track.Lease, paths []string, grace time.Duration) (marked bool, err error) {
 	err = retry(ctx, func() error {
 		return s.pool.QueryRow(ctx, `
@@ -42,29 +42,12 @@ func (s *Store) Mark(ctx context.Context, l track.Lease, paths []string, grace t
 				INSERT INTO track_discards (track_id, backend, storage_key, reason, removed_at)
 				SELECT track_id, 'local', path, 'purged', now() FROM marked, unnest($6::text[]) path ORDER BY path
 				ON CONFLICT (backend, storage_key) DO UPDATE
-				SET track_id = excluded.track_id, reason = excluded.reason, removed_at = excluded.removed_at, gone_at = NULL
+				SET track_id = excluded.track_id, reason = excluded.reason, discarded_at = excluded.discarded_at,
+					removed_at = excluded.removed_at, gone_at = NULL
 			)
 			SELECT EXISTS (SELECT FROM marked)`, l.TrackID, grace, l.FileVersion, l.Key, l.FilePath, paths).Scan(&marked)
 	})
 	return marked, s.failure("mark a local copy", err)
-}
-
-// Unmark takes back a mark whose file has not been removed. The notes stay where another
-// track has marked the same file: that one may be about to remove it.
-func (s *Store) Unmark(ctx context.Context, l track.Lease, paths []string) error {
-	err := retry(ctx, func() error {
-		_, err := s.pool.Exec(ctx, `
-			WITH unmarked AS (
-				UPDATE track_migrations SET purged_at = NULL WHERE track_id = $1 AND purged_at IS NOT NULL
-			)
-			DELETE FROM track_discards
-			WHERE backend = 'local' AND storage_key = ANY ($2::text[]) AND reason = 'purged' AND gone_at IS NULL
-				AND NOT EXISTS (SELECT FROM track_migrations m JOIN tracks t ON t.id = m.track_id
-					WHERE t.file_path = ANY ($2::text[]) AND t.file_path <> '' AND m.purged_at IS NOT NULL AND m.track_id <> $1)`,
-			l.TrackID, paths)
-		return err
-	})
-	return s.failure("take the mark off a local copy", err)
 }
 
 // InUse reports whether a track needs a file that it names by one of these paths: it is
