@@ -72,7 +72,7 @@ func (cmd *migratePurgeCmd) Run(ctx context.Context, c *console) error {
 			migrate.Purged
 		}{"summary", p})
 	} else {
-		m.say("%s files deleted, %s; %s were gone before; %s kept, see above", humanize.Comma(p.Purged), bytesText(p.Bytes),
+		m.say("%s files deleted, %s; %s were gone before; %s kept", humanize.Comma(p.Purged), bytesText(p.Bytes),
 			humanize.Comma(p.Absent), humanize.Comma(p.Findings))
 	}
 	return finished(ctx, p.Findings > 0, err)

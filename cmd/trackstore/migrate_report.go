@@ -165,6 +165,16 @@ func (r *moveReport) would(l track.Lease, size int64, failed track.MigrationStat
 	r.m.say("%s  %s  %s  %s", l.TrackID, state, bytesText(size), printable(l.FilePath+l.Key))
 }
 
+// wouldInAll sums up what a run would find.
+func (r *moveReport) wouldInAll(s migrate.Summary) {
+	if r.json {
+		r.summary(s)
+		return
+	}
+	r.m.say("%s: %s with %s would be claimed; %s missing, %s would fail otherwise; nothing was changed", s.Direction,
+		english.Plural(int(s.Remaining), "track", ""), bytesText(s.Bytes), humanize.Comma(int64(s.Missing)), humanize.Comma(int64(s.Failed)))
+}
+
 // failures names all failures that remain.
 func (r *moveReport) failures(all []track.MigrationFailure) {
 	if r.json {

@@ -116,7 +116,7 @@ func (f *moveFlags) dryRun(
 ) error {
 	summary := migrate.Summary{Direction: d, Done: nothing}
 	if nothing {
-		out.summary(summary)
+		out.wouldInAll(summary)
 		return nil
 	}
 	report := func(l track.Lease, size int64, failed track.MigrationState, err error) {
@@ -146,7 +146,7 @@ func (f *moveFlags) dryRun(
 		return err
 	}
 	summary.Done = summary.Remaining == 0
-	out.summary(summary)
+	out.wouldInAll(summary)
 	return nil
 }
 
