@@ -126,3 +126,25 @@ func TestInterruptWhereTheDatabaseHangs(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 }
+
+// mute is a ledger that does not answer how much remains.
+type mute struct{ *pgstore.Store }
+
+func (mute) Remaining(ctx context.Context, _ track.Direction, _ []track.ID, _ bool) (int64, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+// The last look at a database that has gone silent ends with the deadline: whoever set it
+// may end the process then.
+func TestTheLastLookKeepsTheDeadline(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	summary, err := migrate.Run(ctx, mute{r.ledger}, r.upload(), job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+	deadline, _ := ctx.Deadline()
+	if late := time.Since(deadline); late > time.Second || !errors.Is(err, context.DeadlineExceeded) || summary.Done {
+		t.Errorf("%v after the deadline: %+v, %v", late, summary, err)
+	}
+}
