@@ -67,7 +67,7 @@ func Purge(
 		return Purged{}, err
 	}
 	every := func(track.Lease) bool { return true }
-	if err := each(ctx, purges.Unfinished(ctx), every, p.finish); err != nil {
+	if err := each(ctx, purges.Unfinished(ctx), every, p.resume); err != nil {
 		return p.result, err
 	}
 	err = each(ctx, purges.Purgeable(ctx, grace), every, p.purge)
@@ -128,18 +128,28 @@ func (p *purger) purge(ctx context.Context, l track.Lease) error {
 	if err != nil || !marked {
 		return err // not marked: replaced, deleted or rolled back meanwhile
 	}
-	return p.finish(ctx, l)
+	return p.finish(ctx, l, names, marks)
+}
+
+// resume removes a copy that an earlier purge marked. A path that leads elsewhere is left for
+// as long as it does: the file there may be another by now, which nobody has compared, and the
+// marked one has a note of its own.
+func (p *purger) resume(ctx context.Context, l track.Lease) error {
+	names, marks, err := p.paths(l.FilePath)
+	if err != nil {
+		return p.keep(finding(LocalUnreadable, l, err.Error()))
+	}
+	if len(marks) > 1 {
+		return nil
+	}
+	return p.finish(ctx, l, names, marks)
 }
 
 // finish removes a marked copy. A rollback of another track that names the same file may
 // have looked before the mark was there: its lease, or the row that it made local, shows.
 // One that claims after this look finds the mark. So the mark stays even where the file does:
 // another purge may have looked earlier, and be about to remove it.
-func (p *purger) finish(ctx context.Context, l track.Lease) error {
-	names, marks, err := p.paths(l.FilePath)
-	if err != nil {
-		return p.keep(finding(LocalUnreadable, l, err.Error()))
-	}
+func (p *purger) finish(ctx context.Context, l track.Lease, names, marks []string) error {
 	if inUse, err := p.purges.InUse(ctx, names, p.grace); err != nil || inUse {
 		return p.keepShared(l, err)
 	}

@@ -3,6 +3,7 @@ package migrate_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -223,6 +224,47 @@ func TestPurgeLeavesWhatAnotherTrackNeeds(t *testing.T) {
 		}
 	}
 }
+
+// A purge was cut short after its mark, and then somebody let the link that its track names
+// lead to another file: that one is neither marked nor compared.
+func TestPurgeGoesOnWithWhatItMarked(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("old/x.wav", content(1, 100))
+	link := filepath.Join(r.root, "album")
+	if err := os.Symlink("old", link); err != nil {
+		t.Fatal(err)
+	}
+	r.insert("album/x.wav")
+	another := r.add("new/x.wav", content(2, 100))
+	r.run(r.upload(), job())
+	purge := func(files migrate.LocalFiles) {
+		if _, err := migrate.Purge(t.Context(), r.ledger, files, r.s3, 0, func(migrate.Finding) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.exec(`UPDATE track_migrations SET finished_at = now() + interval '1 day' WHERE track_id = $1`, another)
+	purge(stuckFiles{r.disk})
+	r.remove("album")
+	if err := os.Symlink("new", link); err != nil {
+		t.Fatal(err)
+	}
+	r.exec(`UPDATE track_migrations SET finished_at = now() WHERE track_id = $1`, another)
+	r.write("new/x.wav", content(3, 100)) // which purges keep, as it is not what was recorded
+	purge(r.disk)
+	purge(r.disk)
+	if _, err := os.Stat(filepath.Join(r.root, "new/x.wav")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(r.root, "old/x.wav")); err == nil {
+		t.Error("the marked file is still there")
+	}
+}
+
+// stuckFiles are files that cannot be removed for now.
+type stuckFiles struct{ migrate.LocalFiles }
+
+func (stuckFiles) RemoveFile(string) error { return errors.New("stuck") }
 
 // orders returns the ways to take three steps, one after the other, at some of n moments.
 func orders(n int) (all [][3]int) {
