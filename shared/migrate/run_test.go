@@ -89,6 +89,34 @@ func TestABucketThatGoesAway(t *testing.T) {
 	}
 }
 
+// throttling is a bucket that tells each writer to slow down, some times.
+type throttling struct {
+	*s3store.Store
+	times *atomic.Int64
+}
+
+func (b throttling) Create(
+	ctx context.Context, key, contentType string, sum uint64, body io.ReaderAt, size int64,
+) (track.Object, error) {
+	if b.times.Add(-1) >= 0 {
+		return track.Object{}, fmt.Errorf("injected: %w", track.ErrThrottled)
+	}
+	return b.Store.Create(ctx, key, contentType, sum, body, size)
+}
+
+// S3 may tell to slow down for minutes. That says nothing about the track, either.
+func TestALongSlowDown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.addMany(1)
+	bucket := throttling{r.s3, &atomic.Int64{}}
+	bucket.times.Store(12)
+	mover := migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: bucket, Large: r.s3, Sniff: noSniff})
+	if summary, _ := r.run(mover, job()); summary.Migrated != 1 {
+		t.Errorf("%+v", summary)
+	}
+}
+
 // hanging is a database that does not answer any more, from the first settlement on.
 type hanging struct {
 	*pgstore.Store

@@ -10,8 +10,12 @@ import (
 	"trackstore/shared/track"
 )
 
-// maxAttempts on transient errors, before a track is failed.
-const maxAttempts = 5
+// Attempts on transient errors, before a track is failed. S3 tells to slow down for minutes
+// while it makes room for more.
+const (
+	maxAttempts  = 5
+	maxThrottled = 20
+)
 
 // work moves one track. It holds a slot when it begins, and no slot while it waits.
 func (r *run) work(stop, ctx context.Context, fail context.CancelCauseFunc, lease track.Lease) {
@@ -21,9 +25,9 @@ func (r *run) work(stop, ctx context.Context, fail context.CancelCauseFunc, leas
 		if ctx.Err() != nil {
 			return // given back at the end of the run
 		}
-		if err != nil && worthAnother(err) && lease.Attempts < maxAttempts {
+		if err != nil && worthAnother(err, lease.Attempts) {
 			r.log.Debug("trying again", "track_id", lease.TrackID, "attempt", lease.Attempts, "err", err)
-			if pause(stop, backoff(r.job.Backoff, lease.Attempts)) != nil || r.slots.acquire(stop) != nil {
+			if pause(stop, backoff(r.job.Backoff, min(lease.Attempts, maxAttempts))) != nil || r.slots.acquire(stop) != nil {
 				return // stopped while it waited
 			}
 			continue
@@ -41,10 +45,14 @@ func (r *run) work(stop, ctx context.Context, fail context.CancelCauseFunc, leas
 	}
 }
 
-// worthAnother tells errors of the moment from those of the track. Access that is denied
-// may be a token that has just expired; where it lasts, Reachable tells.
-func worthAnother(err error) bool {
-	return track.IsRetryable(err) || errors.Is(err, track.ErrForbidden) || errors.Is(err, track.ErrMismatch)
+// worthAnother tells errors of the moment from those of the track, after so many attempts.
+// Access that is denied may be a token that has just expired; where it lasts, Reachable tells.
+func worthAnother(err error, attempts int) bool {
+	if errors.Is(err, track.ErrThrottled) {
+		return attempts < maxThrottled
+	}
+	return attempts < maxAttempts &&
+		(track.IsRetryable(err) || errors.Is(err, track.ErrForbidden) || errors.Is(err, track.ErrMismatch))
 }
 
 // failure is the outcome of a track that was not moved.
