@@ -140,16 +140,16 @@ func (s *Store) NoteDiscards(ctx context.Context, discards []track.Discard) (n i
 	return n, s.failure("note discards", err)
 }
 
-// Whether something names the bytes of a note. A folder is named by its track. A deleted row
-// names what it did until its own grace is over. The note is locked first, as it is by
-// whoever makes a row name bytes again: so either that row is seen here, or the mark is seen
-// there and the row stays as it is. A note that was renewed meanwhile has a new grace, and is
-// left out.
+// Whether something names the bytes of a note, or is about to: nothing is flipped to a name
+// whose bytes were removed, for a grace. A folder is named by its track. A deleted row names
+// what it did until its own grace is over. The note is locked first, as it is by whoever makes
+// a row name bytes again: so either that row is seen here, or the mark is seen there and the
+// row stays as it is. A note that was renewed meanwhile has a new grace, and is left out.
 const checkDiscards = `
 WITH input AS MATERIALIZED (
 	SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (id bigint, discarded_at timestamptz, names text[])
 ), notes AS MATERIALIZED (
-	SELECT d.id, d.track_id, d.backend, d.storage_key, i.names
+	SELECT d.id, d.track_id, d.backend, d.storage_key, d.removed_at, i.names
 	FROM track_discards d JOIN input i ON i.id = d.id
 	WHERE d.gone_at IS NULL AND d.discarded_at = i.discarded_at
 	ORDER BY d.backend, d.storage_key FOR UPDATE OF d
@@ -157,6 +157,12 @@ WITH input AS MATERIALIZED (
 	SELECT n.id, CASE
 		WHEN n.storage_key LIKE '%/' THEN EXISTS (SELECT FROM tracks t WHERE t.id = n.track_id AND ` + isKept + `)
 		WHEN EXISTS (SELECT FROM track_uploads u WHERE u.storage_key = n.storage_key AND u.state = 'pending') THEN true
+		-- The copy of a move that did not come to its end, and that the next one makes by the same name.
+		WHEN n.removed_at IS NULL AND EXISTS (SELECT FROM tracks t
+			WHERE t.id = n.track_id AND ` + isKept + ` AND CASE n.backend
+				WHEN 's3' THEN t.storage_backend = 'local' AND starts_with(n.storage_key, 'tracks/' || t.id || '/' || t.file_version || '-')
+				ELSE t.storage_backend = 's3' AND regexp_replace(n.storage_key, '\.[^./]*$', '') = 'restored/' || t.id || '/' || t.file_version
+				END) THEN true
 		WHEN n.backend = 's3' THEN EXISTS (SELECT FROM tracks t
 			WHERE t.storage_backend = 's3' AND t.storage_key = n.storage_key AND ` + isKept + `)
 		ELSE EXISTS (SELECT FROM tracks t
