@@ -122,6 +122,24 @@ func TestHealth(t *testing.T) {
 	s.call("GET", "/healthz", nil).refused(503, upload.Unavailable)
 }
 
+// thawing is a database whose connections broke while nobody looked: two seconds pass before that is noticed.
+type thawing struct{ upload.Store }
+
+func (s thawing) Ping(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(2100 * time.Millisecond):
+		return s.Store.Ping(ctx)
+	}
+}
+
+func TestHealthAfterAThaw(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(c *upload.Config) { c.Store = thawing{c.Store} })
+	s.call("GET", "/healthz", nil).want(200)
+}
+
 func TestASchemaThatIsMissingIsNotTheClientsConcern(t *testing.T) {
 	t.Parallel()
 	s := start(t)

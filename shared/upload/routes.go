@@ -136,7 +136,9 @@ func (a *api) serve(route Route, w http.ResponseWriter, r *http.Request) error {
 
 // health tells a load balancer whether the API can work.
 func (a *api) health(w http.ResponseWriter, r *http.Request, _ track.ID) error {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	// Long enough to find that a connection broke while the function was frozen, and to
+	// begin another; the gateway waits for five seconds.
+	ctx, cancel := context.WithTimeout(r.Context(), 4*time.Second)
 	defer cancel()
 	if err := a.Store.Ping(ctx); err != nil {
 		note(r, slog.String("err", err.Error()))
