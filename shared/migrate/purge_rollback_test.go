@@ -266,6 +266,40 @@ type stuckFiles struct{ migrate.LocalFiles }
 
 func (stuckFiles) RemoveFile(string) error { return errors.New("stuck") }
 
+// A copy that goes while it is compared, as that of another track, is absent, and no finding.
+func TestPurgeOfACopyThatGoes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.add("x.wav", content(1, 100))
+	r.run(r.upload(), job())
+	goes := goingFiles{r.disk, func() { _ = os.Remove(filepath.Join(r.root, "x.wav")) }}
+	did, err := migrate.Purge(t.Context(), r.ledger, goes, r.s3, 0, func(f migrate.Finding) { t.Errorf("%+v", f) })
+	if err != nil || did.Absent != 1 {
+		t.Errorf("%+v, %v", did, err)
+	}
+}
+
+// goingFiles are files that are removed while they are read.
+type goingFiles struct {
+	migrate.LocalFiles
+	remove func()
+}
+
+func (f goingFiles) OpenFile(filePath string) (track.File, error) {
+	file, err := f.LocalFiles.OpenFile(filePath)
+	return goingFile{file, f.remove}, err
+}
+
+type goingFile struct {
+	track.File
+	remove func()
+}
+
+func (f goingFile) ReadAt(p []byte, offset int64) (int, error) {
+	f.remove()
+	return f.File.ReadAt(p, offset)
+}
+
 // orders returns the ways to take three steps, one after the other, at some of n moments.
 func orders(n int) (all [][3]int) {
 	for a := range n {

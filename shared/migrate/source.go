@@ -21,16 +21,18 @@ type source struct {
 
 // check tells, after a reading that ended with err, whether the file is still the one that
 // was opened. It is opened once more, for a network file system may answer for an open file
-// from memory, and a program may have put another file in its place.
+// from memory, and a program may have put another file in its place, or none.
 func (s source) check(err error) error {
 	after, idErr := s.Identity()
-	if idErr == nil && after == s.before {
+	if idErr == nil {
 		again, openErr := s.files.OpenFile(s.path)
 		if openErr != nil {
 			return errors.Join(errChanged, openErr)
 		}
 		defer again.Close()
-		after, idErr = again.Identity()
+		if after == s.before {
+			after, idErr = again.Identity()
+		}
 	}
 	switch {
 	case idErr != nil:
