@@ -51,14 +51,16 @@ func (s *Store) create(rel string, fill func(*os.File) error) error {
 
 // publish gives a synced file its name. A link, unlike a renaming, fails where the name is
 // taken; of several at once, one succeeds. A crash right after it leaves the whole file
-// there, or nothing, and nobody was told yet.
+// there, or nothing, and nobody was told yet. A name that is taken is made as safe as a new
+// one before that is said: whoever took it may have been killed before it was.
 func publish(root *os.Root, temp, rel string) error {
 	dir := path.Dir(rel)
 	if err := root.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := root.Link(temp, rel); err != nil {
-		return err
+	linked := root.Link(temp, rel)
+	if linked != nil && !errors.Is(linked, fs.ErrExist) {
+		return linked
 	}
 	// Up to the root, for whoever made these folders may not have got as far as this.
 	for ; ; dir = path.Dir(dir) {
@@ -66,7 +68,7 @@ func publish(root *os.Root, temp, rel string) error {
 			return err
 		}
 		if dir == "." {
-			return nil
+			return linked
 		}
 	}
 }
