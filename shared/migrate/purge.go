@@ -128,7 +128,11 @@ func (p *purger) purge(ctx context.Context, l track.Lease) error {
 	if err != nil || !marked {
 		return err // not marked: replaced, deleted or rolled back meanwhile
 	}
-	return p.finish(ctx, l, names, marks)
+	err = patiently(ctx, firstBackoff, func() error { return p.finish(ctx, l, names, marks) })
+	if track.IsRetryable(err) { // a second call would find the track marked, and leave it
+		return p.keep(finding(LocalUnreadable, l, "marked, and not removed yet; the next purge goes on with it: "+err.Error()))
+	}
+	return err
 }
 
 // resume removes a copy that an earlier purge marked. A path that leads elsewhere is left for

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -265,6 +266,32 @@ func TestPurgeGoesOnWithWhatItMarked(t *testing.T) {
 type stuckFiles struct{ migrate.LocalFiles }
 
 func (stuckFiles) RemoveFile(string) error { return errors.New("stuck") }
+
+// A disk that is out of reach for a moment, right after the mark, does not end a purge.
+func TestPurgeTriesARemovalAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.add("x.wav", content(1, 100))
+	r.run(r.upload(), job())
+	busy := &busyFiles{LocalFiles: r.disk}
+	did, err := migrate.Purge(t.Context(), r.ledger, busy, r.s3, 0, func(f migrate.Finding) { t.Errorf("%+v", f) })
+	if err != nil || did.Purged != 1 || busy.removals.Load() != 2 {
+		t.Errorf("%+v, %v after %d tries", did, err, busy.removals.Load())
+	}
+}
+
+// busyFiles are files of which the first removal fails.
+type busyFiles struct {
+	migrate.LocalFiles
+	removals atomic.Int32
+}
+
+func (f *busyFiles) RemoveFile(filePath string) error {
+	if f.removals.Add(1) == 1 {
+		return track.ErrUnavailable
+	}
+	return f.LocalFiles.RemoveFile(filePath)
+}
 
 // A copy that goes while it is compared, as that of another track, is absent, and no finding.
 func TestPurgeOfACopyThatGoes(t *testing.T) {
