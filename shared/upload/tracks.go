@@ -98,7 +98,8 @@ func format(t track.Track) track.Format {
 }
 
 // attachment is the Content-Disposition (RFC 6266) of a download: the title with the
-// format's extension, in ASCII for old clients and in full (RFC 8187) for all others.
+// format's extension, unless it ends with one that fits, in ASCII for old clients and in
+// full (RFC 8187) for all others.
 func attachment(t track.Track) string {
 	name := strings.Map(func(c rune) rune {
 		if isControl(c) || strings.ContainsRune(`/\:*?"<>|`, c) { // no file system's friends
@@ -109,7 +110,8 @@ func attachment(t track.Track) string {
 	if name = strings.Trim(name, ". "); name == "" {
 		name = t.ID.String()
 	}
-	if f := format(t); f != "" {
+	f := format(t)
+	if named, _ := track.FormatOfName(name); f != "" && !f.Fits(named) {
 		name += "." + string(f)
 	}
 	ascii := strings.Map(func(c rune) rune {

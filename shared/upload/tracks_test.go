@@ -41,7 +41,10 @@ func TestDownloadsBearTheTitle(t *testing.T) {
 			"..":                       id + ".wav",
 			"a\r\nX-Evil: 1":           "a__X-Evil_ 1.wav",
 			strings.Repeat("😀", 255):   strings.Repeat("😀", 255) + ".wav",
-			"take 3 (final).wav":       "take 3 (final).wav.wav",
+			"take 3 (final).wav":       "take 3 (final).wav",
+			"Take 4.WAVE":              "Take 4.WAVE",
+			"take 5.mp3":               "take 5.mp3.wav", // which it is not
+			".wav":                     "wav.wav",
 			"spaces at the end   . . ": "spaces at the end.wav",
 		} {
 			s.sql("UPDATE tracks SET title = $2 WHERE id = $1", id, title)
