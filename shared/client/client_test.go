@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -146,6 +147,29 @@ func TestOnlyMissingPartsAreSentAgain(t *testing.T) {
 			t.Errorf("%s was sent %d times", part, n)
 		}
 	}
+}
+
+// The bytes came, their event did, and only the answer was lost: a URL for what is stored
+// already is good for a second, and a slow line takes longer than that.
+func TestWhatIsStoredMeanwhileIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	s, tries := start(t, time.Hour), 0
+	s.meddle = func(r *http.Request) (*http.Response, error) {
+		if tries++; tries > 1 {
+			return answer(403, "application/xml", "<Error><Message>Request has expired</Message></Error>"), nil
+		}
+		sent, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			return nil, err
+		}
+		_ = sent.Body.Close()
+		if _, err := s.Complete(t.Context(), strings.TrimSuffix(path.Base(r.URL.Path), ".wav"), nil); err != nil {
+			t.Error(err)
+		}
+		return nil, errors.New("connection reset")
+	}
+	u, err := s.send(t.Context(), bytes.NewReader(small), int64(len(small)))
+	s.isStored(u, err, small)
 }
 
 // disk is a file that turns bad.

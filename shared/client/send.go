@@ -56,18 +56,27 @@ func (c *Client) Send(ctx context.Context, idempotencyKey string, r Request, fil
 		}
 		// The URL may have run out, or even the ticket: then this is a new one.
 		again, err := c.Open(ctx, idempotencyKey, r)
-		if err == nil && again.Put != nil {
+		switch {
+		case err != nil:
+			return track.SignedPut{}, err
+		case again.State != track.UploadPending:
+			return track.SignedPut{}, errSettled
+		case again.Put != nil:
 			ticket = again
 		}
-		return *ticket.Put, err
+		return *ticket.Put, nil
 	})
-	// 412: the key is written already, by a try whose answer was lost. Complete tells.
+	// 412: the key is written already. Complete tells.
 	var p *Problem
-	if err != nil && (!errors.As(err, &p) || p.Status != http.StatusPreconditionFailed) {
+	if err != nil && !errors.Is(err, errSettled) && (!errors.As(err, &p) || p.Status != http.StatusPreconditionFailed) {
 		return ticket.Upload, err
 	}
 	return c.Complete(ctx, ticket.ID, nil)
 }
+
+// errSettled says that a try whose answer was lost has brought all bytes to the storage, and
+// that these were looked at since. The URLs that there are for such an upload are of no use.
+var errSettled = errors.New("the upload is settled")
 
 func (c *Client) sendParts(ctx context.Context, t Ticket, size int64, file io.ReaderAt, progress func(int64)) (Upload, error) {
 	now, err := c.Get(ctx, t.ID)
