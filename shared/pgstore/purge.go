@@ -59,11 +59,10 @@ func (s *Store) InUse(ctx context.Context, paths []string, grace time.Duration) 
 		return s.pool.QueryRow(ctx, `
 			SELECT EXISTS (
 				SELECT FROM tracks t LEFT JOIN track_migrations m ON m.track_id = t.id
-				WHERE t.file_path = ANY ($1::text[]) AND t.file_path <> ''
-					AND (t.deleted_at IS NULL OR t.deleted_at > now() - $2::interval)
+				WHERE t.file_path = ANY ($2::text[]) AND t.file_path <> '' AND `+isKept+`
 					AND (t.storage_backend = 'local' OR m.purged_at IS NULL
-						AND (m.state = 'leased' AND m.direction = 'to_local' OR m.finished_at > now() - $2::interval)))`,
-			paths, grace).Scan(&inUse)
+						AND (m.state = 'leased' AND m.direction = 'to_local' OR m.finished_at > now() - $1::interval)))`,
+			grace, paths).Scan(&inUse)
 	})
 	return inUse, s.failure("see who uses a file", err)
 }
@@ -92,8 +91,7 @@ func (s *Store) Unfinished(ctx context.Context) iter.Seq2[track.Lease, error] {
 func (s *Store) LocalPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		rows, err := s.pool.Query(ctx, `
-			SELECT file_path FROM tracks
-			WHERE storage_backend = 'local' AND file_path <> '' AND (deleted_at IS NULL OR deleted_at > now() - $1::interval)`, grace)
+			SELECT t.file_path FROM tracks t WHERE t.storage_backend = 'local' AND t.file_path <> '' AND `+isKept, grace)
 		stream(rows, err, func(err error) error { return s.failure("list local files", err) }, yield, pgx.RowTo[string])
 	}
 }

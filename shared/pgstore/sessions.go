@@ -19,8 +19,8 @@ func (s *Store) OpenSession(ctx context.Context, tokenHash [32]byte, user track.
 					ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED)
 			)
 			INSERT INTO companion_sessions (token_hash, user_id, expires_at)
-			VALUES ($1, $2, now() + make_interval(secs => $3)) RETURNING expires_at`,
-			tokenHash[:], user, life.Seconds()).Scan(&expires)
+			VALUES ($1, $2, now() + $3::interval) RETURNING expires_at`,
+			tokenHash[:], user, life).Scan(&expires)
 	})
 	return expires, s.failure("open a companion session", err)
 }

@@ -78,7 +78,7 @@ func (s *Store) DeletedBytes(ctx context.Context, grace time.Duration, after tra
 			WITH deleted AS MATERIALIZED (
 				SELECT t.id, t.deleted_at, coalesce(t.storage_key, '') AS storage_key, coalesce(t.file_path, '') AS file_path
 				FROM tracks t
-				WHERE t.deleted_at <= now() - make_interval(secs => $1) AND (t.deleted_at, t.id) > ($2, $3::text::uuid)
+				WHERE t.deleted_at <= now() - $1::interval AND (t.deleted_at, t.id) > ($2, $3::text::uuid)
 					AND NOT EXISTS (SELECT FROM track_discards d WHERE d.backend = 's3' AND d.storage_key = 'uploads/' || t.id || '/')
 				ORDER BY t.deleted_at, t.id LIMIT $4
 			)
@@ -90,7 +90,7 @@ func (s *Store) DeletedBytes(ctx context.Context, grace time.Duration, after tra
 				UNION ALL SELECT id, deleted_at, 'local', 'uploads/' || id || '/' FROM deleted
 				UNION ALL SELECT id, deleted_at, 'local', 'restored/' || id || '/' FROM deleted
 			) AS bytes WHERE key <> '' ORDER BY deleted_at, id, backend, key`,
-			grace.Seconds(), after.DiscardedAt, after.TrackID.String(), limit)
+			grace, after.DiscardedAt, after.TrackID.String(), limit)
 		if err != nil {
 			return err
 		}
@@ -106,8 +106,8 @@ func (s *Store) DueDiscards(ctx context.Context, backend string, grace time.Dura
 	err = retry(ctx, func() error {
 		rows, err := s.pool.Query(ctx, `
 			SELECT id, track_id, backend, storage_key, reason, discarded_at FROM track_discards
-			WHERE gone_at IS NULL AND backend = $1 AND discarded_at <= now() - make_interval(secs => $2) AND (discarded_at, id) > ($3, $4)
-			ORDER BY discarded_at, id LIMIT $5`, backend, grace.Seconds(), after.DiscardedAt, after.ID, limit)
+			WHERE gone_at IS NULL AND backend = $1 AND discarded_at <= now() - $2::interval AND (discarded_at, id) > ($3, $4)
+			ORDER BY discarded_at, id LIMIT $5`, backend, grace, after.DiscardedAt, after.ID, limit)
 		if err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (s *Store) NoteDiscards(ctx context.Context, discards []track.Discard) (n i
 // row stays as it is. A note that was renewed meanwhile has a new grace, and is left out.
 const checkDiscards = `
 WITH input AS MATERIALIZED (
-	SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (id bigint, discarded_at timestamptz, names text[])
+	SELECT * FROM jsonb_to_recordset($2::jsonb) AS i (id bigint, discarded_at timestamptz, names text[])
 ), notes AS MATERIALIZED (
 	SELECT d.id, d.track_id, d.backend, d.storage_key, d.removed_at, i.names
 	FROM track_discards d JOIN input i ON i.id = d.id
@@ -174,8 +174,8 @@ WITH input AS MATERIALIZED (
 	FROM notes n
 )`
 
-// Whether the bytes of track t stay: it is not deleted, or not longer than the grace of $2 seconds ago.
-const isKept = `(t.deleted_at IS NULL OR t.deleted_at > now() - make_interval(secs => $2))`
+// Whether the bytes of track t stay: it is not deleted, or not longer than the grace, $1, ago.
+const isKept = `(t.deleted_at IS NULL OR t.deleted_at > now() - $1::interval)`
 
 // The mark comes before the removal (R6). A crash after it leaves a mark without removal;
 // the next sweep looks and marks again. A row that is undeleted after its grace, at this
@@ -216,7 +216,7 @@ func (s *Store) marks(
 	var marked map[int64]bool
 	err = retry(ctx, func() error {
 		marked = make(map[int64]bool)
-		rows, err := s.pool.Query(ctx, sql, string(input), grace.Seconds())
+		rows, err := s.pool.Query(ctx, sql, grace, string(input))
 		if err != nil {
 			return err
 		}
@@ -259,8 +259,8 @@ func (s *Store) ForgetDiscards(ctx context.Context, grace time.Duration, limit i
 		tag, err := s.pool.Exec(ctx, `
 			DELETE FROM track_discards WHERE id IN (
 				SELECT id FROM track_discards
-				WHERE gone_at <= now() - make_interval(secs => $1) AND NOT (reason = 'deleted' AND storage_key LIKE '%/')
-				ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)`, grace.Seconds(), limit)
+				WHERE gone_at <= now() - $1::interval AND NOT (reason = 'deleted' AND storage_key LIKE '%/')
+				ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)`, grace, limit)
 		n = tag.RowsAffected()
 		return err
 	})

@@ -35,12 +35,13 @@ const lockUser = `
 SELECT pg_advisory_xact_lock(hashtextextended('track_uploads ' || $1::text, 0)),
 	set_config('enable_sort', 'off', true)`
 
-// A key lives as long as its upload. One that is overdue keeps its state, for its bytes
-// may have come: it is for the sweep to look.
+// A key lives as long as its upload, and no longer than the track. One that is overdue keeps
+// its state, for its bytes may have come: it is for the sweep to look.
 const releaseKey = `
-UPDATE track_uploads SET idempotency_key = NULL, request_hash = NULL
+UPDATE track_uploads u SET idempotency_key = NULL, request_hash = NULL
 WHERE user_id = $1 AND idempotency_key = $2
-	AND (state IN ('failed', 'expired', 'aborted') OR state = 'pending' AND expires_at <= now())`
+	AND (state IN ('failed', 'expired', 'aborted') OR state = 'pending' AND expires_at <= now()
+		OR NOT EXISTS (SELECT FROM tracks t WHERE t.id = u.track_id AND t.deleted_at IS NULL))`
 
 // The open uploads are counted in the order of the index of a user's own, which no other
 // gives without a sort: a plan from before the table grew would read everybody's.
@@ -70,7 +71,7 @@ WITH prior AS (
 	INSERT INTO track_uploads (id, track_id, user_id, method, backend, storage_key, part_size, size, max_size,
 		format, content_type, checksum_algorithm, checksum_value, idempotency_key, request_hash, expires_at)
 	SELECT $7, $5, $1, $8, $9, $10, nullif($11::bigint, 0), nullif($12::bigint, 0), $13,
-		$14, $15, $16, $17, $2, $3, now() + make_interval(secs => $18)
+		$14, $15, $16, $17, $2, $3, now() + $18::interval
 	FROM verdict WHERE verdict = 'opened'
 	RETURNING id, seq, created_at, expires_at
 )
@@ -105,7 +106,7 @@ func (s *Store) OpenUpload(ctx context.Context, t track.Ticket) (track.Upload, e
 		}
 		batch.Queue(openUpload, t.UserID, key, t.RequestHash, orNull(t.Title), t.TrackID, t.MaxPending,
 			t.ID, t.Method, t.Backend, t.Key, t.PartSize, t.Size, t.MaxSize,
-			t.Format, t.ContentType, orNull(string(sum.Algorithm)), orNull(sum.Value), t.Life.Seconds(),
+			t.Format, t.ContentType, orNull(string(sum.Algorithm)), orNull(sum.Value), t.Life,
 		).QueryRow(func(row pgx.Row) error {
 			return row.Scan(&verdict, &found, &u.Seq, &u.CreatedAt, &u.ExpiresAt)
 		})
