@@ -198,6 +198,14 @@ func TestAnIdempotencyKeyEndsWithItsUpload(t *testing.T) {
 		t.Errorf("a PUT by the fresh URL: %d", r.status)
 	}
 	s.call("POST", "/v1/uploads", file(3), "Idempotency-Key", "s").refused(409, upload.IdempotencyConflict)
+
+	// What is deleted is not stored: whoever sends the file again wants a new track.
+	replaced := s.call("POST", "/v1/uploads", file(100, "title", nil, "track_id", stored.str("track_id")), "Idempotency-Key", "r").want(201)
+	s.call("DELETE", "/v1/tracks/"+stored.str("track_id"), nil).want(204)
+	if after := open("s", len(content)); after["track_id"] == stored["track_id"] || after["state"] != "pending" {
+		t.Errorf("repeated after the track was deleted: %v", after)
+	}
+	s.call("POST", "/v1/uploads", file(100, "title", nil, "track_id", replaced.str("track_id")), "Idempotency-Key", "r").refused(404, upload.NotFound)
 }
 
 // A multipart that cannot be begun frees its place and its key.
