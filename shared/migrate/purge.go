@@ -54,7 +54,7 @@ type Purged struct {
 
 // Purge deletes the local copies of tracks that were moved to S3 longer than grace ago.
 // Each is compared first: the object, the file, and what was recorded at the flip. A file
-// that a local track names, by whatever path, stays; so does the copy of a younger move.
+// that another track needs stays, by whatever path that one names it: see Purges.InUse.
 func Purge(
 	ctx context.Context, purges Purges, files LocalFiles, bucket Bucket, grace time.Duration, found func(Finding),
 ) (Purged, error) {
@@ -119,8 +119,8 @@ func (p *purger) purge(ctx context.Context, l track.Lease) error {
 	if err != nil {
 		return err
 	}
-	if inUse, err := p.purges.InUse(ctx, names, p.grace); err != nil || inUse {
-		return p.keepShared(l, err)
+	if shared, err := p.isShared(ctx, l, names); err != nil || shared {
+		return err
 	}
 	// R6: the mark goes first. From here on no rollback uses the file, and a crash leaves a
 	// marked file, which the next purge or the sweep removes.
@@ -154,8 +154,8 @@ func (p *purger) resume(ctx context.Context, l track.Lease) error {
 // One that claims after this look finds the mark. So the mark stays even where the file does:
 // another purge may have looked earlier, and be about to remove it.
 func (p *purger) finish(ctx context.Context, l track.Lease, names, marks []string) error {
-	if inUse, err := p.purges.InUse(ctx, names, p.grace); err != nil || inUse {
-		return p.keepShared(l, err)
+	if shared, err := p.isShared(ctx, l, names); err != nil || shared {
+		return err
 	}
 	for _, path := range marks { // the file itself, then the link that led to it
 		if err := p.files.RemoveFile(path); err != nil && !errors.Is(err, track.ErrNotFound) {
@@ -188,12 +188,13 @@ func (p *purger) paths(filePath string) (names, marks []string, err error) {
 	return names, []string{plain[0], filePath}, nil
 }
 
-// keepShared keeps a file that is in use, unless err says that it is not known.
-func (p *purger) keepShared(l track.Lease, err error) error {
-	if err != nil {
-		return err
+// isShared reports whether another track needs the file. Then the file is kept.
+func (p *purger) isShared(ctx context.Context, l track.Lease, names []string) (bool, error) {
+	inUse, err := p.purges.InUse(ctx, names, p.grace)
+	if err != nil || !inUse {
+		return false, err
 	}
-	return p.keep(finding(LocalShared, l, "another track needs the same file: it is local, or was within the grace"))
+	return true, p.keep(finding(LocalShared, l, "another track needs the same file: it is local, or was within the grace"))
 }
 
 func (p *purger) keep(f Finding) error {
