@@ -237,9 +237,7 @@ func (s scenario) test(t *testing.T) {
 		for _, path := range []string{"0.wav", "1.wav"} {
 			r.remove(path) // to be fetched; the others are kept
 		}
-		if _, err := r.ledger.Turn(t.Context(), d, true); err != nil {
-			t.Fatal(err)
-		}
+		r.turn(d)
 		mover, target = migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: store}), track.Local
 	}
 	j := job()
@@ -263,7 +261,7 @@ func (s scenario) test(t *testing.T) {
 	}
 	var clean migrate.Mover = r.upload()
 	if d == track.ToLocal {
-		clean = migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3})
+		clean = r.restore()
 	}
 	if summary, _ := r.run(clean, job()); !summary.Done || summary.Failed+summary.Missing > 0 {
 		t.Errorf("the run after it: %+v", summary)

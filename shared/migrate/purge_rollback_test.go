@@ -24,7 +24,7 @@ import (
 func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	restore := migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3})
+	restore := r.restore()
 	type race struct {
 		purged, back track.ID
 		paths        [2]string // of the purged track and of the other
@@ -51,9 +51,7 @@ func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
 	}
 	r.run(r.upload(), job())
 	r.exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
-	if _, err := r.ledger.Turn(t.Context(), track.ToLocal, true); err != nil {
-		t.Fatal(err)
-	}
+	r.turn(track.ToLocal)
 	for _, c := range races {
 		var lease track.Lease
 		var outcome track.Outcome
@@ -84,10 +82,7 @@ func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
 				}
 			}
 		}
-		_, err := migrate.Purge(t.Context(), pausedPurges{r.ledger, c.purged, until}, pausedFiles{r.disk, until}, r.s3, time.Hour, func(migrate.Finding) {})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r.purgeBeside(c.purged, until)
 		until(len(steps))
 		for _, id := range []track.ID{c.purged, c.back} {
 			if got, err := r.bytesOf(id); err != nil || !bytes.Equal(got, c.content) {
@@ -121,16 +116,13 @@ func TestPurgeBesideAReplacementAndARollback(t *testing.T) {
 		if err != nil || len(settled) != 1 || settled[0].State != track.UploadStored {
 			t.Fatalf("%+v, %v", settled, err)
 		}
-		if _, err := r.ledger.Turn(t.Context(), track.ToLocal, true); err != nil {
-			t.Fatal(err)
-		}
+		r.turn(track.ToLocal)
 		rollback := job()
 		rollback.TrackIDs = []track.ID{back}
-		r.run(migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3}), rollback)
+		r.run(r.restore(), rollback)
 	}
-	did, err := migrate.Purge(t.Context(), pausedPurges{r.ledger, purged, until}, pausedFiles{r.disk, until}, r.s3, time.Hour, func(migrate.Finding) {})
-	if err != nil || did.Purged != 1 {
-		t.Fatalf("%+v, %v", did, err)
+	if did := r.purgeBeside(purged, until); did.Purged != 1 {
+		t.Fatalf("%+v", did)
 	}
 	r.holds(back, track.Local, old)
 }
@@ -147,27 +139,19 @@ func TestTwoPurgesBesideARollback(t *testing.T) {
 	r.exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
 	r.exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at, removed_at, gone_at)
 		SELECT $1, 'local', 'x.wav', 'replaced', ago, ago, ago FROM (SELECT now() - interval '1 day' AS ago) AS day`, purged)
-	restore := migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3})
-	purge := func(until func(moment int)) {
-		_, err := migrate.Purge(t.Context(), pausedPurges{r.ledger, purged, until}, pausedFiles{r.disk, until}, r.s3, time.Hour, func(migrate.Finding) {})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	purge(func(moment int) {
+	restore := r.restore()
+	r.purgeBeside(purged, func(moment int) {
 		if moment != 2 {
 			return
 		}
-		if _, err := r.ledger.Turn(t.Context(), track.ToLocal, true); err != nil {
-			t.Fatal(err)
-		}
+		r.turn(track.ToLocal)
 		claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{
 			Direction: track.ToLocal, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{back},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		purge(func(int) {})
+		r.purgeBeside(purged, func(int) {})
 		if due, err := r.ledger.DueDiscards(t.Context(), track.Local, time.Hour, track.Discard{}, 1); err != nil || len(due) > 0 {
 			t.Errorf("due to a sweep: %+v, %v", due, err)
 		}
@@ -337,6 +321,16 @@ func orders(n int) (all [][3]int) {
 		}
 	}
 	return all
+}
+
+// purgeBeside purges the copy of one track; others act by until at each of its moments.
+func (r *rig) purgeBeside(only track.ID, until func(moment int)) migrate.Purged {
+	r.Helper()
+	did, err := migrate.Purge(r.Context(), pausedPurges{r.ledger, only, until}, pausedFiles{r.disk, until}, r.s3, time.Hour, func(migrate.Finding) {})
+	if err != nil {
+		r.Fatal(err)
+	}
+	return did
 }
 
 // pausedPurges lets one copy be purged, and others act before the mark, and after it.

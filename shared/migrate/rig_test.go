@@ -119,6 +119,18 @@ func (r *rig) upload() *migrate.Upload {
 	return migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: r.s3, Large: r.s3, Sniff: audio.Detect})
 }
 
+func (r *rig) restore() *migrate.Restore {
+	return migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3})
+}
+
+// turn sets the direction in which tracks move from now on.
+func (r *rig) turn(d track.Direction) {
+	r.Helper()
+	if _, err := r.ledger.Turn(r.Context(), d, true); err != nil {
+		r.Fatal(err)
+	}
+}
+
 // job is what a test's run does unless it says otherwise.
 func job() migrate.Job {
 	return migrate.Job{Lease: 3 * time.Second, Finish: time.Second, Patience: -1, Backoff: 5 * time.Millisecond}

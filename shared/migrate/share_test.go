@@ -206,10 +206,8 @@ func TestARollbackWaitsForWhatIsInFlight(t *testing.T) {
 	for r.one(`SELECT count(*)::text FROM track_migrations`) != "5" {
 		time.Sleep(10 * time.Millisecond)
 	}
-	if _, err := r.ledger.Turn(t.Context(), track.ToLocal, true); err != nil {
-		t.Fatal(err)
-	}
-	if s, _ := r.run(migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3}), job()); s.Migrated != len(want) || !s.Done {
+	r.turn(track.ToLocal)
+	if s, _ := r.run(r.restore(), job()); s.Migrated != len(want) || !s.Done {
 		t.Errorf("the rollback: %+v", s)
 	}
 	group.Wait()
@@ -250,10 +248,8 @@ func TestAClaimThatWaitedLeavesFinishedTracksAlone(t *testing.T) {
 			var mover migrate.Mover = r.upload()
 			if d == track.ToLocal {
 				r.run(mover, job())
-				mover = migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3})
-				if _, err := r.ledger.Turn(t.Context(), d, true); err != nil {
-					t.Fatal(err)
-				}
+				mover = r.restore()
+				r.turn(d)
 			}
 			claim := func(d track.Direction, lease time.Duration, ids ...track.ID) track.Claims {
 				claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{
@@ -301,7 +297,7 @@ func TestAClaimThatWaitedLeavesFinishedTracksAlone(t *testing.T) {
 
 func (r *rig) batch() *migrate.Batch {
 	return &migrate.Batch{
-		Ledger: r.ledger, Upload: r.upload(), Restore: migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3}),
+		Ledger: r.ledger, Upload: r.upload(), Restore: r.restore(),
 		Lease: 2 * time.Second, Log: quiet,
 	}
 }
@@ -367,9 +363,7 @@ func TestBatchLeavesTheDirectionToThoseAtWork(t *testing.T) {
 	if s, err := r.handle(`{"limit":2}`); err != nil || s.Migrated != 2 {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	if _, err := r.ledger.Turn(t.Context(), track.ToLocal, true); err != nil {
-		t.Fatal(err)
-	}
+	r.turn(track.ToLocal)
 	claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{Direction: track.ToLocal, Token: track.NewID(), For: time.Minute, Limit: 1})
 	if err != nil || len(claims.Leases) != 1 {
 		t.Fatalf("%+v, %v", claims, err)

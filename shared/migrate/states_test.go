@@ -60,10 +60,8 @@ func TestFileNames(t *testing.T) {
 	for _, name := range names {
 		r.remove(name)
 	}
-	if _, err := r.ledger.Turn(t.Context(), track.ToLocal, true); err != nil {
-		t.Fatal(err)
-	}
-	back, _ := r.run(migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3}), job())
+	r.turn(track.ToLocal)
+	back, _ := r.run(r.restore(), job())
 	if back.Migrated != len(want) {
 		t.Errorf("%+v", back)
 	}

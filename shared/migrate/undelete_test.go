@@ -17,11 +17,9 @@ func TestAnUndeletedTrackMovesAfterASweep(t *testing.T) {
 	const grace = time.Hour
 	old := content(1, 100)
 	id := r.add("x.wav", old)
-	for _, mover := range []migrate.Mover{r.upload(), migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3})} {
+	for _, mover := range []migrate.Mover{r.upload(), r.restore()} {
 		d := mover.Direction()
-		if _, err := r.ledger.Turn(t.Context(), d, true); err != nil {
-			t.Fatal(err)
-		}
+		r.turn(d)
 		claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{Direction: d, Token: track.NewID(), For: time.Hour, Limit: 1})
 		if err != nil || len(claims.Leases) != 1 {
 			t.Fatalf("%+v, %v", claims, err)
