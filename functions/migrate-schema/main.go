@@ -12,6 +12,7 @@ import (
 
 	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
+	"trackstore/shared/deadline"
 	"trackstore/shared/schema"
 	"trackstore/shared/secrets"
 )
@@ -38,11 +39,8 @@ func resource(ctx context.Context, request cfn.Event) (id string, data map[strin
 
 // up reads the configuration only now: at the start, nobody could be told what is wrong with it.
 func up(ctx context.Context) (schema.Change, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(time.Until(deadline)/4, 20*time.Second))) // to answer in
-		defer cancel()
-	}
+	ctx, cancel := deadline.Early(ctx, 20*time.Second) // to answer CloudFormation in
+	defer cancel()
 	cfg, err := config.Load[config.MigrateSchema](os.Getenv)
 	if err != nil {
 		return schema.Change{}, err

@@ -6,16 +6,23 @@ import (
 	"time"
 )
 
-// Ahead gives handle a context that ends a little ahead of Lambda's deadline. A call to a
-// server that has gone silent then fails while there is time to say so; at the deadline
-// itself the process is ended, and nobody learns why.
+// Early returns a context that ends ahead of the deadline of ctx, if it has one: by reserve,
+// or by a quarter of what is left where that is less. A call to a server that has gone silent
+// then fails while there is time to say so; at the deadline itself Lambda ends the process,
+// and nobody learns why.
+func Early(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(time.Until(deadline)/4, reserve)))
+}
+
+// Ahead gives handle a context that ends two seconds Early.
 func Ahead[In, Out any](handle func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (Out, error) {
-		if deadline, ok := ctx.Deadline(); ok {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(time.Until(deadline)/8, 2*time.Second)))
-			defer cancel()
-		}
+		ctx, cancel := Early(ctx, 2*time.Second)
+		defer cancel()
 		return handle(ctx, in)
 	}
 }
