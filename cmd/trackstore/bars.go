@@ -40,7 +40,7 @@ func (b *bars) add(name string, size int64) (add func(int64), done func()) {
 	return func(n int64) { bar.IncrInt64(n) }, func() { bar.Abort(true) }
 }
 
-// println writes a line above the bars.
+// println writes a line above the bars, or to w.
 func (b *bars) println(w io.Writer, line string) {
 	if b != nil {
 		w = b.p

@@ -50,8 +50,13 @@ func (b *moveBar) moved(bytes int64) {
 	}
 }
 
-// println writes a line above the bar.
-func (b *moveBar) println(line string) { fmt.Fprintln(b.progress, line) }
+// println writes a line above the bar, or to w.
+func (b *moveBar) println(w io.Writer, line string) {
+	if b != nil {
+		w = b.progress
+	}
+	fmt.Fprintln(w, line)
+}
 
 // stop leaves the bar as it is and waits until it is drawn.
 func (b *moveBar) stop() {

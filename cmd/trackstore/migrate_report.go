@@ -89,13 +89,8 @@ func (r *moveReport) Waiting(leased int64) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	line := fmt.Sprintf("waiting for %s that another run holds; the leases of one that died run out within %s",
-		english.Plural(int(leased), "track", ""), r.m.cfg.Migration.Lease)
-	if r.bar != nil {
-		r.bar.println(line)
-		return
-	}
-	r.m.say("%s", line)
+	r.bar.println(r.m.stdout, fmt.Sprintf("waiting for %s that another run holds; the leases of one that died run out within %s",
+		english.Plural(int(leased), "track", ""), r.m.cfg.Migration.Lease))
 }
 
 // Settled is that of migrate.Observer.
