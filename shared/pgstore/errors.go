@@ -44,7 +44,7 @@ func (s *Store) failure(op string, err error) error {
 		s.pool.Reset()
 	}
 	kind := classify(err)
-	if s.password.isRefused(sqlState(err)) {
+	if s.password.noteRefusal(sqlState(err)) {
 		kind = track.ErrUnavailable
 	}
 	if kind != nil {

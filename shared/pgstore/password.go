@@ -33,8 +33,9 @@ type password struct {
 	renewed *pgx.ConnConfig // nil: as the pool was opened
 }
 
-// isRefused notes, and reports, that code says that user and password do not hold.
-func (p *password) isRefused(code string) bool {
+// noteRefusal reports whether code says that user and password do not hold, and can be read
+// anew: they will be.
+func (p *password) noteRefusal(code string) bool {
 	if p == nil || !strings.HasPrefix(code, invalidAuthorization) {
 		return false
 	}
