@@ -32,7 +32,7 @@ type Client struct {
 type Options struct {
 	HTTP     *http.Client
 	Parallel int           // PUTs in flight, of all files together; default 4
-	GiveUp   time.Duration // how long a call is tried again; default 5 minutes
+	GiveUp   time.Duration // how long a call is tried again once it has failed; default 5 minutes
 	Waiting  func(error)   // told, from several goroutines, what went wrong each time a call is to be tried again
 }
 

@@ -18,12 +18,16 @@ const (
 )
 
 // retry runs try, with the number of earlier tries, until it succeeds, fails for good, ctx
-// ends, or the client gives up.
+// ends, or the client gives up: so long after the first failure, for until then something
+// may have been sent for as long.
 func (c *Client) retry(ctx context.Context, try func(earlier int) error) error {
-	start := time.Now()
+	var failing time.Time // since then
 	pause := firstPause
 	for earlier := 0; ; earlier++ {
 		err := try(earlier)
+		if earlier == 0 {
+			failing = time.Now()
+		}
 		var t temporary
 		switch {
 		case err == nil:
@@ -32,7 +36,7 @@ func (c *Client) retry(ctx context.Context, try func(earlier int) error) error {
 			return context.Cause(ctx)
 		case !errors.As(err, &t):
 			return err
-		case time.Since(start) > c.giveUp:
+		case time.Since(failing) > c.giveUp:
 			return t.error
 		}
 		c.waiting(t.error)

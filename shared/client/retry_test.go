@@ -88,3 +88,20 @@ func TestPausesGrowUntilItGivesUp(t *testing.T) {
 		}
 	})
 }
+
+// A large file on a slow line takes longer than that, and may be cut off at its very end.
+func TestWhatFailsLateIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked, err := get(func(try int) (*http.Response, error) {
+			if try == 1 {
+				time.Sleep(10 * time.Minute)
+				return nil, errors.New("connection reset")
+			}
+			return answer(200, "application/json", `{"state":"stored"}`), nil
+		})
+		if err != nil || len(asked) != 2 {
+			t.Errorf("asked %d times: %v", len(asked), err)
+		}
+	})
+}
