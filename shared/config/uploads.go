@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"time"
+
+	"trackstore/shared/track"
 )
 
 // Uploads holds the limits of uploads, and who may call from a browser.
@@ -16,12 +18,7 @@ type Uploads struct {
 	AllowedOrigins []string      // of CORS; "*" is every origin
 }
 
-// What S3 can take.
-const (
-	maxObject = 5 << 40            // bytes; what every S3-compatible server takes
-	maxPut    = 5 << 30            // bytes in one request
-	maxURLTTL = 7 * 24 * time.Hour // of a SigV4 signature
-)
+const maxURLTTL = 7 * 24 * time.Hour // of a SigV4 signature
 
 // uploads reads and checks by rules 7, 8 and 10.
 func (l *loader) uploads() Uploads {
@@ -33,10 +30,10 @@ func (l *loader) uploads() Uploads {
 		MaxPending:     get[int](l, "UPLOAD_MAX_PENDING"),
 		AllowedOrigins: get[[]string](l, "CORS_ALLOWED_ORIGINS"),
 	}
-	if u.MaxBytes > maxObject {
+	if u.MaxBytes > track.MaxObjectSize {
 		l.fail("UPLOAD_MAX_BYTES", "is more than 5 TiB", "S3 takes no larger object")
 	}
-	if u.SingleMaxBytes > maxPut {
+	if u.SingleMaxBytes > track.MaxPutSize {
 		l.fail("UPLOAD_SINGLE_MAX_BYTES", "is more than 5 GiB", "S3 takes no more in one request")
 	}
 	u.SingleMaxBytes = min(u.SingleMaxBytes, u.MaxBytes)

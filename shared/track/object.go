@@ -79,11 +79,11 @@ type Multipart struct {
 	Started time.Time
 }
 
-// Limits that S3 sets for multipart uploads.
+// Limits that S3 sets, sizes in bytes.
 const (
-	MinPartSize  = 5 << 20 // bytes; the last part may be smaller
-	MaxPartSize  = 5 << 30 // bytes
-	MaxParts     = 10_000
-	MaxPutSize   = 5 << 30 // bytes, of one PUT or POST
-	MaxObjectLen = 5 << 40 // bytes
+	MinPartSize   = 5 << 20 // the last part may be smaller
+	MaxPartSize   = 5 << 30
+	MaxParts      = 10_000
+	MaxPutSize    = 5 << 30 // of one PUT or POST
+	MaxObjectSize = 5 << 40
 )

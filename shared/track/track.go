@@ -2,16 +2,10 @@ package track
 
 import "time"
 
-// Status says whether a track can be played. A platform may keep values of its own
-// in the column; they pass through untouched.
+// Status says whether a track can be played. trackstore itself sets uploading (no file yet),
+// ready, and failed (its first file was refused). A platform may keep values of its own in
+// the column; they pass through untouched.
 type Status string
-
-// The statuses that trackstore sets itself.
-const (
-	StatusUploading Status = "uploading" // no file yet
-	StatusReady     Status = "ready"
-	StatusFailed    Status = "failed" // its first file was refused
-)
 
 // Track is a row of tracks: one piece of audio that a creator owns. Its JSON form is
 // what clients see; where the bytes lie is plumbing and never public.
