@@ -74,6 +74,14 @@ const settleInput = `
 		) AS t
 	)`
 
+// The record m of a lease that is held becomes its outcome; of a move that did not flip its
+// track, it goes.
+const (
+	isHeld       = `m.track_id = held.track_id AND m.track_id = ANY (ARRAY(SELECT track_id FROM held))`
+	isSettled    = isHeld + ` AND (held.state <> 'migrated' OR held.track_id IN (SELECT track_id FROM flipped))`
+	isSuperseded = isHeld + ` AND held.state = 'migrated' AND held.track_id NOT IN (SELECT track_id FROM flipped)`
+)
+
 // A verdict for each outcome. One that is not held any more may have been settled by this
 // very call, tried again after its answer was lost.
 const settleVerdicts = `
@@ -113,13 +121,11 @@ const settleToS3 = settleInput + `, discards AS MATERIALIZED (
 		SET state = held.state, lease_token = NULL, lease_expires_at = NULL, attempts = held.attempts,
 			storage_key = held.new_key, size = held.new_size, crc64nvme = held.new_checksum, error = held.error, finished_at = now()
 		FROM held
-		WHERE m.track_id = held.track_id AND m.track_id = ANY (ARRAY(SELECT track_id FROM held))
-			AND (held.state <> 'migrated' OR held.track_id IN (SELECT track_id FROM flipped))
+		WHERE ` + isSettled + `
 		RETURNING m.track_id
 	), superseded AS (
 		DELETE FROM track_migrations m USING held
-		WHERE m.track_id = held.track_id AND m.track_id = ANY (ARRAY(SELECT track_id FROM held))
-			AND held.state = 'migrated' AND held.track_id NOT IN (SELECT track_id FROM flipped)
+		WHERE ` + isSuperseded + `
 		RETURNING m.track_id, held.new_key
 	), orphaned AS (
 		INSERT INTO track_discards (track_id, backend, storage_key, reason)
@@ -154,13 +160,11 @@ const settleToLocal = settleInput + `, discards AS MATERIALIZED (
 			finished_at = CASE WHEN held.state = 'migrated' THEN now() ELSE m.finished_at END,
 			purged_at = CASE WHEN held.state = 'migrated' THEN NULL ELSE m.purged_at END
 		FROM held
-		WHERE m.track_id = held.track_id AND m.track_id = ANY (ARRAY(SELECT track_id FROM held))
-			AND (held.state <> 'migrated' OR held.track_id IN (SELECT track_id FROM flipped))
+		WHERE ` + isSettled + `
 		RETURNING m.track_id
 	), superseded AS (
 		DELETE FROM track_migrations m USING held
-		WHERE m.track_id = held.track_id AND m.track_id = ANY (ARRAY(SELECT track_id FROM held))
-			AND held.state = 'migrated' AND held.track_id NOT IN (SELECT track_id FROM flipped)
+		WHERE ` + isSuperseded + `
 		RETURNING m.track_id, held.new_path, held.file_path
 	), orphaned AS (
 		INSERT INTO track_discards (track_id, backend, storage_key, reason)
