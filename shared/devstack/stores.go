@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -102,15 +101,18 @@ func closing(name string, f func()) part {
 // openS3 opens the bucket, and creates it where it is absent.
 func (s *stack) openS3(ctx context.Context) (*s3store.Store, error) {
 	cfg := s.settings.api.Storage.S3
-	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(cfg.Region)}
+	access := awsdefault.Load
 	if s.s3 != nil {
-		options = append(options, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(s.s3.AccessKey, s.s3.SecretKey, "")))
+		access = func(context.Context) (aws.Config, error) {
+			return aws.Config{Credentials: credentials.NewStaticCredentialsProvider(s.s3.AccessKey, s.s3.SecretKey, "")}, nil
+		}
 	}
-	loaded, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	loaded, err := access(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("load the AWS configuration: %w", err)
+		return nil, err
 	}
 	client := s3.NewFromConfig(loaded, func(o *s3.Options) {
+		o.Region = cfg.Region
 		o.UsePathStyle = cfg.ForcePathStyle
 		if cfg.Endpoint != nil {
 			o.BaseEndpoint = aws.String(cfg.Endpoint.String())
@@ -122,17 +124,7 @@ func (s *stack) openS3(ctx context.Context) (*s3store.Store, error) {
 		}
 		return nil, err
 	}
-	if s.s3 == nil {
-		return s3store.Open(ctx, cfg, awsdefault.Load)
-	}
-	return s3store.New(s3store.Config{
-		Bucket:         cfg.Bucket,
-		Region:         cfg.Region,
-		Endpoint:       cfg.Endpoint,
-		PublicEndpoint: cfg.PublicEndpoint,
-		ForcePathStyle: cfg.ForcePathStyle,
-		Credentials:    loaded.Credentials,
-	})
+	return s3store.Open(ctx, cfg, access)
 }
 
 // storageOrigins are those whose pages may use the bucket: who may use the API, and the console page, which the stack
