@@ -28,7 +28,7 @@ const (
 	Changed     MigrationState = "changed"      // edited while it was read, three times
 	Mismatch    MigrationState = "mismatch"     // the key or path is taken by other bytes, or the bytes are not those recorded
 	OutsideRoot MigrationState = "outside_root" // a path or a link that leaves the root
-	Failed      MigrationState = "failed"       // five attempts met transient errors
+	Failed      MigrationState = "failed"       // five attempts met transient errors, or twenty were told to slow down
 )
 
 // IsFailure reports whether s needs an operator.

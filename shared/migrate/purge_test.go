@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -229,7 +228,7 @@ func TestPurgeGoesOnWithWhatItMarked(t *testing.T) {
 		}
 	}
 	r.exec(`UPDATE track_migrations SET finished_at = now() + interval '1 day' WHERE track_id = $1`, another)
-	purge(stuckFiles{r.disk})
+	purge(removals{r.disk, func() error { return errors.New("stuck") }})
 	r.remove("album")
 	if err := os.Symlink("new", link); err != nil {
 		t.Fatal(err)
@@ -246,35 +245,23 @@ func TestPurgeGoesOnWithWhatItMarked(t *testing.T) {
 	}
 }
 
-// stuckFiles are files that cannot be removed for now.
-type stuckFiles struct{ migrate.LocalFiles }
-
-func (stuckFiles) RemoveFile(string) error { return errors.New("stuck") }
-
 // A disk that is out of reach for a moment, right after the mark, does not end a purge.
 func TestPurgeTriesARemovalAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.add("x.wav", content(1, 100))
 	r.run(r.upload(), job())
-	busy := &busyFiles{LocalFiles: r.disk}
+	tries := 0
+	busy := removals{r.disk, func() error {
+		if tries++; tries == 1 {
+			return track.ErrUnavailable
+		}
+		return nil
+	}}
 	did, err := migrate.Purge(t.Context(), r.ledger, busy, r.s3, 0, func(f migrate.Finding) { t.Errorf("%+v", f) })
-	if err != nil || did.Purged != 1 || busy.removals.Load() != 2 {
-		t.Errorf("%+v, %v after %d tries", did, err, busy.removals.Load())
+	if err != nil || did.Purged != 1 || tries != 2 {
+		t.Errorf("%+v, %v after %d tries", did, err, tries)
 	}
-}
-
-// busyFiles are files of which the first removal fails.
-type busyFiles struct {
-	migrate.LocalFiles
-	removals atomic.Int32
-}
-
-func (f *busyFiles) RemoveFile(filePath string) error {
-	if f.removals.Add(1) == 1 {
-		return track.ErrUnavailable
-	}
-	return f.LocalFiles.RemoveFile(filePath)
 }
 
 // A copy that goes while it is compared, as that of another track, is absent, and no finding.
@@ -326,7 +313,8 @@ func orders(n int) (all [][3]int) {
 // purgeBeside purges the copy of one track; others act by until at each of its moments.
 func (r *rig) purgeBeside(only track.ID, until func(moment int)) migrate.Purged {
 	r.Helper()
-	did, err := migrate.Purge(r.Context(), pausedPurges{r.ledger, only, until}, pausedFiles{r.disk, until}, r.s3, time.Hour, func(migrate.Finding) {})
+	files := removals{r.disk, func() error { until(2); return nil }}
+	did, err := migrate.Purge(r.Context(), pausedPurges{r.ledger, only, until}, files, r.s3, time.Hour, func(migrate.Finding) {})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -365,13 +353,15 @@ func (p pausedPurges) Mark(ctx context.Context, l track.Lease, paths []string, g
 	return marked, err
 }
 
-// pausedFiles lets others act before the file is removed.
-type pausedFiles struct {
+// removals are files of which each removal begins with a call, and fails if that does.
+type removals struct {
 	migrate.LocalFiles
-	until func(moment int)
+	begin func() error
 }
 
-func (p pausedFiles) RemoveFile(filePath string) error {
-	p.until(2)
-	return p.LocalFiles.RemoveFile(filePath)
+func (r removals) RemoveFile(filePath string) error {
+	if err := r.begin(); err != nil {
+		return err
+	}
+	return r.LocalFiles.RemoveFile(filePath)
 }
