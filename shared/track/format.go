@@ -26,6 +26,7 @@ const OctetStream = "application/octet-stream"
 
 // formats has, for each format, its canonical content type first, then the other
 // names that browsers, their systems and Uppy give it, and the file extensions it goes by.
+// Firefox calls every .ogg a video; what is one is refused for its bytes.
 var formats = []struct {
 	format     Format
 	types      []string
@@ -34,7 +35,7 @@ var formats = []struct {
 	{MP3, []string{"audio/mpeg", "audio/mp3", "audio/mpeg3", "audio/x-mpeg", "audio/x-mp3", "audio/x-mpeg-3", "audio/mpg", "audio/x-mpg", "audio/x-mpegaudio"}, []string{"mp3"}},
 	{FLAC, []string{"audio/flac", "audio/x-flac"}, []string{"flac"}},
 	{WAV, []string{"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave", "audio/x-wave", "audio/x-pn-wav"}, []string{"wav", "wave"}},
-	{OGG, []string{"audio/ogg", "audio/x-ogg", "audio/vorbis", "audio/x-vorbis", "audio/x-vorbis+ogg", "audio/x-flac+ogg", "audio/x-speex+ogg", "application/ogg"}, []string{"ogg", "oga"}},
+	{OGG, []string{"audio/ogg", "audio/x-ogg", "audio/vorbis", "audio/x-vorbis", "audio/x-vorbis+ogg", "audio/x-flac+ogg", "audio/x-speex+ogg", "application/ogg", "video/ogg"}, []string{"ogg", "oga"}},
 	{Opus, []string{"audio/ogg", "audio/opus", "audio/x-opus", "audio/x-opus+ogg"}, []string{"opus"}},
 	{M4A, []string{"audio/mp4", "audio/x-m4a", "audio/m4a", "audio/mp4a-latm"}, []string{"m4a", "mp4"}},
 	{AAC, []string{"audio/aac", "audio/x-aac", "audio/aacp", "audio/x-aacp", "audio/vnd.dlna.adts", "audio/x-hx-aac-adts"}, []string{"aac"}},

@@ -143,6 +143,7 @@ func TestOpenTakesWhatBrowsersCallAudio(t *testing.T) {
 		{"a.aac", "audio/vnd.dlna.adts", "audio/aac"}, {"a.aac", "audio/aacp", "audio/aac"}, {"a.aifc", "audio/x-aifc", "audio/aiff"}, // Windows, macOS
 		{"a.opus", "audio/x-opus+ogg", "audio/ogg"}, {"a.oga", "audio/x-vorbis+ogg; q=1", "audio/ogg"}, {"a.mp3", "audio/x-mpg", "audio/mpeg"}, // Linux
 		{"a.wav", "audio/wave", "audio/wav"}, {"a.wav", "audio/x-wave;codecs=\"1\"", "audio/wav"}, {"a.m4a", "audio/mp4; codecs=\"mp4a.40.2\"", "audio/mp4"},
+		{"a.ogg", "video/ogg", "audio/ogg"}, // Firefox
 		{"../ü/猫.b.c.flac", "audio/flac", "audio/flac"},
 	} {
 		o := s.open(100, "filename", c.filename, "content_type", c.contentType)
