@@ -15,8 +15,8 @@ import (
 )
 
 // DatabaseURL returns the URL of the database. Only where db names a secret is AWS asked,
-// in the region of the secret's ARN, as access says. No error holds any part of the
-// secret's value.
+// in the region of the secret's ARN, as access says, and for five seconds at most. No error
+// holds any part of the secret's value.
 func DatabaseURL(ctx context.Context, db config.Database, access awsaccess.Loader) (config.Secret, error) {
 	if db.SecretARN == "" {
 		return db.URL, nil
