@@ -48,7 +48,7 @@ func benchmarkMove(b *testing.B, files, size int) {
 	for i := range files {
 		r.add(fmt.Sprintf("%02d/%d.wav", i%100, i), one)
 	}
-	r.exec(`VACUUM ANALYZE`)
+	r.Exec(`VACUUM ANALYZE`)
 
 	var ours float64 // seconds
 	measure := func(name string, run func(b *testing.B, bucket testenv.Bucket, round int) error) {
@@ -71,15 +71,15 @@ func benchmarkMove(b *testing.B, files, size int) {
 	}
 	measure("trackstore", func(b *testing.B, bucket testenv.Bucket, _ int) error {
 		b.StopTimer()
-		r.exec(`UPDATE tracks SET storage_backend = 'local', storage_key = NULL, storage_version_id = NULL, file_version = file_version + 1`)
-		r.exec(`TRUNCATE track_migrations`)
+		r.Exec(`UPDATE tracks SET storage_backend = 'local', storage_key = NULL, storage_version_id = NULL, file_version = file_version + 1`)
+		r.Exec(`TRUNCATE track_migrations`)
 		b.StartTimer()
-		r.bucket = bucket
+		r.Bucket = bucket
 		store := r.openS3(bucket.DirectEndpoint)
-		upload := migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: store, Large: store, Sniff: audio.Detect})
+		upload := migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: store, Large: store, Sniff: audio.Detect})
 		j := job()
 		j.Lease = time.Minute
-		s, err := migrate.Run(b.Context(), r.ledger, upload, j, &results{all: map[track.ID]migrate.Result{}}, quiet)
+		s, err := migrate.Run(b.Context(), r.Store, upload, j, &results{all: map[track.ID]migrate.Result{}}, quiet)
 		if err == nil && s.Migrated != files {
 			err = fmt.Errorf("%+v", s)
 		}
@@ -90,7 +90,7 @@ func benchmarkMove(b *testing.B, files, size int) {
 		head bool
 	}{{"limit", false}, {"limit+HEAD", true}} {
 		measure(limit.name, func(b *testing.B, bucket testenv.Bucket, _ int) error {
-			r.bucket = bucket
+			r.Bucket = bucket
 			return sendFromMemory(b.Context(), r.openS3(bucket.DirectEndpoint), one, files, limit.head)
 		})
 	}
@@ -186,8 +186,8 @@ func peer(name, dir string, bucket testenv.Bucket, round int) (args, env []strin
 func (r *rig) useRoot(dir string) {
 	r.Helper()
 	var err error
-	r.root = dir
-	if r.disk, err = diskstore.New(diskstore.Config{Root: dir, Logger: quiet}); err != nil {
+	r.Root = dir
+	if r.Disk, err = diskstore.New(diskstore.Config{Root: dir, Logger: quiet}); err != nil {
 		r.Fatal(err)
 	}
 }

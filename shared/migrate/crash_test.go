@@ -66,7 +66,7 @@ func TestCrashes(t *testing.T) {
 	c.check(track.S3)
 	c.finish("migrate-storage", "verify")
 	r.settled()
-	for m, err := range r.s3.ListMultiparts(t.Context(), "") {
+	for m, err := range r.S3.ListMultiparts(t.Context(), "") {
 		t.Errorf("a multipart upload is left: %+v, %v", m, err)
 	}
 	t.Logf("%d kills, %d replacements, %d deletions, %d looks", c.kills, c.replaced, c.deleted, c.looks)
@@ -125,7 +125,7 @@ func (c *crashes) add(size int) {
 	c.mu.Unlock()
 	path := fmt.Sprintf("audio/%s.wav", id)
 	c.write(path, c.contentOf(id, 1))
-	c.exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', $2)`, id, path)
+	c.Exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', $2)`, id, path)
 }
 
 // round starts some processes and kills them.
@@ -162,10 +162,10 @@ func (c *crashes) round(n int) {
 func (c *crashes) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(c.program, args...)
 	cmd.Env = []string{
-		"DATABASE_URL=" + c.url, "TRACK_LOCAL_DIR=" + c.root, "TRACK_STORAGE_BACKEND=s3", "AWS_S3_ENABLED=true",
-		"AWS_S3_BUCKET=" + c.bucket.Name, "AWS_REGION=" + c.bucket.Region, "AWS_S3_ENDPOINT=" + c.bucket.Endpoint,
-		"AWS_S3_FORCE_PATH_STYLE=true", "AWS_ACCESS_KEY_ID=" + c.bucket.AccessKey, "AWS_SECRET_ACCESS_KEY=" + c.bucket.SecretKey,
-		"MIGRATE_LEASE=1s", "STORAGE_GRACE=1s", "UPLOAD_TTL=1s", "LOG_LEVEL=error", "PATH=" + os.Getenv("PATH"), "HOME=" + c.root,
+		"DATABASE_URL=" + c.URL, "TRACK_LOCAL_DIR=" + c.Root, "TRACK_STORAGE_BACKEND=s3", "AWS_S3_ENABLED=true",
+		"AWS_S3_BUCKET=" + c.Bucket.Name, "AWS_REGION=" + c.Bucket.Region, "AWS_S3_ENDPOINT=" + c.Bucket.Endpoint,
+		"AWS_S3_FORCE_PATH_STYLE=true", "AWS_ACCESS_KEY_ID=" + c.Bucket.AccessKey, "AWS_SECRET_ACCESS_KEY=" + c.Bucket.SecretKey,
+		"MIGRATE_LEASE=1s", "STORAGE_GRACE=1s", "UPLOAD_TTL=1s", "LOG_LEVEL=error", "PATH=" + os.Getenv("PATH"), "HOME=" + c.Root,
 	}
 	return cmd
 }
@@ -186,7 +186,7 @@ func (c *crashes) use(ctx context.Context) {
 		c.mu.Unlock()
 		switch {
 		case n%10 == 9:
-			c.exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1`, id)
+			c.Exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1`, id)
 			c.mu.Lock()
 			c.deleted++
 			c.mu.Unlock()
@@ -204,7 +204,7 @@ func (c *crashes) use(ctx context.Context) {
 // known beforehand, so the row has to be still the same.
 func (c *crashes) replace(ctx context.Context, id track.ID, backend string) {
 	var version int64
-	err := c.sql.QueryRow(ctx, `SELECT file_version FROM tracks WHERE id = $1 AND deleted_at IS NULL`, id).Scan(&version)
+	err := c.DB.QueryRow(ctx, `SELECT file_version FROM tracks WHERE id = $1 AND deleted_at IS NULL`, id).Scan(&version)
 	if err != nil {
 		return // deleted, or the test is over
 	}
@@ -213,9 +213,9 @@ func (c *crashes) replace(ctx context.Context, id track.ID, backend string) {
 	key, path := any(nil), name
 	if backend == track.S3 {
 		key, path = name, ""
-		_, err = c.s3.Create(ctx, name, "audio/wav", crcOf(b), bytes.NewReader(b), int64(len(b)))
+		_, err = c.S3.Create(ctx, name, "audio/wav", crcOf(b), bytes.NewReader(b), int64(len(b)))
 	} else {
-		_, err = c.disk.Create(ctx, name, "audio/wav", crcOf(b), bytes.NewReader(b), int64(len(b)))
+		_, err = c.Disk.Create(ctx, name, "audio/wav", crcOf(b), bytes.NewReader(b), int64(len(b)))
 	}
 	if err != nil {
 		if ctx.Err() == nil {
@@ -223,7 +223,7 @@ func (c *crashes) replace(ctx context.Context, id track.ID, backend string) {
 		}
 		return
 	}
-	tag, err := c.sql.Exec(context.WithoutCancel(ctx), `
+	tag, err := c.DB.Exec(context.WithoutCancel(ctx), `
 		WITH old AS (
 			SELECT id, storage_backend, storage_key, file_path FROM tracks
 			WHERE id = $1 AND file_version = $2 AND deleted_at IS NULL FOR NO KEY UPDATE
@@ -264,7 +264,7 @@ func (c *crashes) look(id track.ID) {
 		version            int64
 	}
 	row := func() (n names, err error) {
-		err = c.sql.QueryRow(context.WithoutCancel(c.Context()), `
+		err = c.DB.QueryRow(context.WithoutCancel(c.Context()), `
 			SELECT storage_backend, coalesce(file_path, ''), coalesce(storage_key, ''), file_version FROM tracks
 			WHERE id = $1 AND deleted_at IS NULL`, id).Scan(&n.backend, &n.path, &n.key, &n.version)
 		return n, err
@@ -288,7 +288,7 @@ func (c *crashes) look(id track.ID) {
 // check looks at every track that is there, at rest.
 func (c *crashes) check(backend string) {
 	c.Helper()
-	rows, err := c.sql.Query(c.Context(), `SELECT id, storage_backend FROM tracks WHERE deleted_at IS NULL`)
+	rows, err := c.DB.Query(c.Context(), `SELECT id, storage_backend FROM tracks WHERE deleted_at IS NULL`)
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -229,8 +229,8 @@ func (s scenario) test(t *testing.T) {
 	}
 
 	f := &fault{op: op, how: how, times: times}
-	store := faultyS3{r.s3, f}
-	var mover migrate.Mover = migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: store, Large: store, Sniff: noSniff})
+	store := faultyS3{r.S3, f}
+	var mover migrate.Mover = migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: store, Large: store, Sniff: noSniff})
 	target := track.S3
 	if d == track.ToLocal {
 		r.run(r.upload(), job())
@@ -238,11 +238,11 @@ func (s scenario) test(t *testing.T) {
 			r.remove(path) // to be fetched; the others are kept
 		}
 		r.turn(d)
-		mover, target = migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: store}), track.Local
+		mover, target = migrate.NewRestore(migrate.Restore{Disk: r.Disk, Bucket: store}), track.Local
 	}
 	j := job()
 	j.Lease = 600 * time.Millisecond
-	_, err := migrate.Run(t.Context(), faultyLedger{r.ledger, f}, mover, j, &results{all: map[track.ID]migrate.Result{}}, quiet)
+	_, err := migrate.Run(t.Context(), faultyLedger{r.Store, f}, mover, j, &results{all: map[track.ID]migrate.Result{}}, quiet)
 	if err != nil && !track.IsRetryable(err) {
 		t.Errorf("the run ended with an error that tells nobody to try again: %v", err)
 	}
@@ -256,7 +256,7 @@ func (s scenario) test(t *testing.T) {
 			}
 		}
 	}
-	if _, err := r.ledger.Retry(t.Context()); err != nil {
+	if _, err := r.Store.Retry(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var clean migrate.Mover = r.upload()
@@ -272,7 +272,7 @@ func (s scenario) test(t *testing.T) {
 	r.settled()
 	// One whose beginning or end nobody heard of is left to the sweep.
 	if err == nil && op != "AbortMultipart" && op != "CreateLarge" {
-		for m, err := range r.s3.ListMultiparts(t.Context(), "") {
+		for m, err := range r.S3.ListMultiparts(t.Context(), "") {
 			t.Errorf("a multipart upload is left: %+v, %v", m, err)
 		}
 	}

@@ -23,7 +23,7 @@ func TestModelIsWhatTheDatabaseDoes(t *testing.T) {
 	done := map[string]int{}
 	for walk := range 150 {
 		p := &replay{rig: r, id: track.NewID()}
-		p.exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', $2)`, p.id, p.path(1))
+		p.Exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', $2)`, p.id, p.path(1))
 		r.turn(track.ToS3)
 		w := newWorld()
 		var way []string
@@ -42,8 +42,8 @@ func TestModelIsWhatTheDatabaseDoes(t *testing.T) {
 			}
 			done[s.name]++
 		}
-		r.exec(`DELETE FROM tracks WHERE id = $1`, p.id)
-		r.exec(`DELETE FROM track_migrations WHERE track_id = $1`, p.id)
+		r.Exec(`DELETE FROM tracks WHERE id = $1`, p.id)
+		r.Exec(`DELETE FROM track_migrations WHERE track_id = $1`, p.id)
 	}
 	for _, name := range []string{"worker claims", "worker flips", "purge marks", "lease expires", "user replaces", "event"} {
 		if done[name] < 20 {
@@ -99,7 +99,7 @@ func (p *replay) spec(toLocal bool) track.ClaimSpec {
 // thing. What a purge compares itself, the bytes, is not asked here.)
 func (p *replay) idle(w world) {
 	if !w.claimable() && (!w.toLocal || w.rollbacks != 0) {
-		claims, err := p.ledger.Claim(p.Context(), p.spec(w.toLocal))
+		claims, err := p.Store.Claim(p.Context(), p.spec(w.toLocal))
 		if err != nil || len(claims.Leases) > 0 {
 			p.Errorf("a claim got %v, %v", claims.Leases, err)
 		}
@@ -118,7 +118,7 @@ func (p *replay) do(s step, before world) {
 	i := int(s.n) - 1
 	switch s.name {
 	case "worker claims":
-		claims, err := p.ledger.Claim(ctx, p.spec(before.toLocal))
+		claims, err := p.Store.Claim(ctx, p.spec(before.toLocal))
 		if err != nil || len(claims.Leases) != 1 {
 			p.Fatalf("claim: %v, %v", claims, err)
 		}
@@ -142,9 +142,9 @@ func (p *replay) do(s step, before world) {
 		}
 		p.settle(me, o)
 	case "lease expires":
-		p.exec(`UPDATE track_migrations SET lease_expires_at = now() - interval '1s' WHERE track_id = $1`, p.id)
+		p.Exec(`UPDATE track_migrations SET lease_expires_at = now() - interval '1s' WHERE track_id = $1`, p.id)
 	case "direction turns":
-		if _, err := p.ledger.Turn(ctx, p.spec(s.then.toLocal).Direction, true); err != nil {
+		if _, err := p.Store.Turn(ctx, p.spec(s.then.toLocal).Direction, true); err != nil {
 			p.Fatal(err)
 		}
 	case "purge marks":
@@ -155,9 +155,9 @@ func (p *replay) do(s step, before world) {
 	case "user replaces", "event":
 		p.replace(before, s.then)
 	case "user deletes":
-		p.exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1`, p.id)
+		p.Exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1`, p.id)
 	case "user undeletes":
-		p.exec(`UPDATE tracks SET deleted_at = NULL WHERE id = $1`, p.id)
+		p.Exec(`UPDATE tracks SET deleted_at = NULL WHERE id = $1`, p.id)
 	case "sweep marks key":
 		p.discard("s3", p.key(s.n), true)
 	case "sweep marks path":
@@ -167,17 +167,17 @@ func (p *replay) do(s step, before world) {
 
 func (p *replay) mark(w world) (bool, error) {
 	l := track.Lease{TrackID: p.id, FileVersion: int64(w.row.version), Key: p.key(w.row.key), FilePath: p.path(w.row.path)}
-	return p.ledger.Mark(p.Context(), l, []string{l.FilePath}, 0)
+	return p.Store.Mark(p.Context(), l, []string{l.FilePath}, 0)
 }
 
 func (p *replay) settle(me worker, o track.Outcome) {
 	d := p.spec(me.toLocal).Direction
-	first, err := p.ledger.Settle(p.Context(), d, []track.Outcome{o})
+	first, err := p.Store.Settle(p.Context(), d, []track.Outcome{o})
 	if err != nil {
 		p.Fatal(err)
 	}
 	// Tried again, as after a lost answer, it changes nothing and does not claim otherwise.
-	again, err := p.ledger.Settle(p.Context(), d, []track.Outcome{o})
+	again, err := p.Store.Settle(p.Context(), d, []track.Outcome{o})
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -212,12 +212,12 @@ func (p *replay) replace(before, after world) {
 	if after.row.s3 {
 		backend, key = "s3", p.key(after.row.key)
 	}
-	p.exec(`UPDATE tracks SET storage_backend = $2, storage_key = $3, file_path = $4, file_version = file_version + 1 WHERE id = $1`,
+	p.Exec(`UPDATE tracks SET storage_backend = $2, storage_key = $3, file_path = $4, file_version = file_version + 1 WHERE id = $1`,
 		p.id, backend, key, p.path(after.row.path))
 }
 
 func (p *replay) discard(backend, name string, begun bool) {
-	p.exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, removed_at)
+	p.Exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, removed_at)
 		VALUES ($1, $2, $3, 'replaced', CASE WHEN $4 THEN now() END)
 		ON CONFLICT (backend, storage_key) DO UPDATE
 		SET removed_at = coalesce(track_discards.removed_at, excluded.removed_at)`, p.id, backend, name, begun)
@@ -230,7 +230,7 @@ func (p *replay) compare(w world) {
 		version, moveVersion                          int64
 		deleted, expired, purged                      bool
 	}
-	err := p.sql.QueryRow(p.Context(), `
+	err := p.DB.QueryRow(p.Context(), `
 		SELECT t.storage_backend, t.file_path, coalesce(t.storage_key, ''), t.file_version, t.deleted_at IS NOT NULL,
 			coalesce(m.state, ''), coalesce(m.direction, ''), coalesce(m.file_version, 0), coalesce(m.storage_key, ''),
 			coalesce(m.lease_expires_at < now(), false), m.purged_at IS NOT NULL
@@ -263,7 +263,7 @@ func (p *replay) compare(w world) {
 }
 
 func (p *replay) compareMarks(backend string, m marks, n uint8, name func(uint8) string) {
-	rows, err := p.sql.Query(p.Context(), `SELECT storage_key, removed_at IS NOT NULL FROM track_discards
+	rows, err := p.DB.Query(p.Context(), `SELECT storage_key, removed_at IS NOT NULL FROM track_discards
 		WHERE track_id = $1 AND backend = $2`, p.id, backend)
 	if err != nil {
 		p.Fatal(err)

@@ -49,7 +49,7 @@ func testNetworkFault(t *testing.T, where, toxic string) {
 	large := content(99, 17<<20)
 	want[r.add("large.wav", large)] = large
 
-	endpoint, databaseURL := r.bucket.Endpoint, r.url
+	endpoint, databaseURL := r.Bucket.Endpoint, r.URL
 	if where == "s3" {
 		endpoint = troubled(t, endpoint, toxic)
 	} else {
@@ -61,7 +61,7 @@ func testNetworkFault(t *testing.T, where, toxic string) {
 	}
 	t.Cleanup(ledger.Close)
 	store := r.openS3(endpoint)
-	upload := migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: store, Large: store, Sniff: audio.Detect})
+	upload := migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: store, Large: store, Sniff: audio.Detect})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	summary, err := migrate.Run(ctx, ledger, upload, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
@@ -73,7 +73,7 @@ func testNetworkFault(t *testing.T, where, toxic string) {
 			t.Errorf("after the faults track %s has %d bytes, %v", id, len(got), err)
 		}
 	}
-	if _, err := r.ledger.Retry(t.Context()); err != nil {
+	if _, err := r.Store.Retry(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if summary, _ := r.run(r.upload(), job()); !summary.Done || summary.Failed+summary.Missing > 0 {

@@ -38,10 +38,10 @@ func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
 			}
 			dir := fmt.Sprint("album", len(races))
 			plain, link := dir+"/x.wav", dir+"-link"
-			if err := os.Symlink(dir, filepath.Join(r.root, link)); err != nil {
+			if err := os.Symlink(dir, filepath.Join(r.Root, link)); err != nil {
 				t.Fatal(err)
 			}
-			spellings := [4]string{plain, filepath.Join(r.root, plain), dir + "/./x.wav", link + "/x.wav"}
+			spellings := [4]string{plain, filepath.Join(r.Root, plain), dir + "/./x.wav", link + "/x.wav"}
 			c := race{paths: [2]string{spellings[pair/4], spellings[pair%4]}, steps: steps, content: content(len(races), 100)}
 			r.write(plain, c.content)
 			c.purged, c.back = r.insert(c.paths[0]), r.insert(c.paths[1])
@@ -49,14 +49,14 @@ func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
 		}
 	}
 	r.run(r.upload(), job())
-	r.exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
+	r.Exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
 	r.turn(track.ToLocal)
 	for _, c := range races {
 		var lease track.Lease
 		var outcome track.Outcome
 		steps := []func() error{
 			func() error {
-				claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{
+				claims, err := r.Store.Claim(t.Context(), track.ClaimSpec{
 					Direction: track.ToLocal, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{c.back},
 				})
 				if err == nil {
@@ -69,7 +69,7 @@ func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
 				return err
 			},
 			func() error {
-				_, err := r.ledger.Settle(t.Context(), track.ToLocal, []track.Outcome{outcome})
+				_, err := r.Store.Settle(t.Context(), track.ToLocal, []track.Outcome{outcome})
 				return err
 			},
 		}
@@ -99,19 +99,13 @@ func TestPurgeBesideAReplacementAndARollback(t *testing.T) {
 	old := content(1, 100)
 	purged, back := r.add("x.wav", old), r.insert("x.wav")
 	r.run(r.upload(), job())
-	r.exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
-	upload := track.Ticket{Life: time.Hour, MaxPending: 1}
-	upload.ID, upload.TrackID, upload.UserID = track.NewID(), purged, purged
-	upload.Key = track.UploadKey(purged, upload.ID, "x.wav")
-	upload.Method, upload.Backend, upload.MaxSize, upload.Format, upload.ContentType = track.MethodPut, track.S3, 1<<20, track.WAV, "audio/wav"
-	if _, err := r.ledger.OpenUpload(t.Context(), upload); err != nil {
-		t.Fatal(err)
-	}
+	r.Exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
+	upload := r.Ticket(purged, track.S3, func(t *track.Ticket) { t.UserID = purged })
 	until := func(moment int) {
 		if moment != 2 {
 			return
 		}
-		settled, err := r.ledger.SettleUploads(t.Context(), []track.Finding{{UploadID: upload.ID, Size: 100, Format: track.WAV}})
+		settled, err := r.Store.SettleUploads(t.Context(), []track.Finding{{UploadID: upload.ID, Size: 100, Format: track.WAV}})
 		if err != nil || len(settled) != 1 || settled[0].State != track.UploadStored {
 			t.Fatalf("%+v, %v", settled, err)
 		}
@@ -135,8 +129,8 @@ func TestTwoPurgesBesideARollback(t *testing.T) {
 	old := content(1, 100)
 	purged, back := r.add("x.wav", old), r.insert("x.wav")
 	r.run(r.upload(), job())
-	r.exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
-	r.exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at, removed_at, gone_at)
+	r.Exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
+	r.Exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at, removed_at, gone_at)
 		SELECT $1, 'local', 'x.wav', 'replaced', ago, ago, ago FROM (SELECT now() - interval '1 day' AS ago) AS day`, purged)
 	restore := r.restore()
 	r.purgeBeside(purged, func(moment int) {
@@ -144,21 +138,21 @@ func TestTwoPurgesBesideARollback(t *testing.T) {
 			return
 		}
 		r.turn(track.ToLocal)
-		claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{
+		claims, err := r.Store.Claim(t.Context(), track.ClaimSpec{
 			Direction: track.ToLocal, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{back},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.purgeBeside(purged, func(int) {})
-		if due, err := r.ledger.DueDiscards(t.Context(), track.Local, time.Hour, track.Discard{}, 1); err != nil || len(due) > 0 {
+		if due, err := r.Store.DueDiscards(t.Context(), track.Local, time.Hour, track.Discard{}, 1); err != nil || len(due) > 0 {
 			t.Errorf("due to a sweep: %+v, %v", due, err)
 		}
 		outcome, err := restore.Move(t.Context(), claims.Leases[0])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.ledger.Settle(t.Context(), track.ToLocal, []track.Outcome{outcome}); err != nil {
+		if _, err := r.Store.Settle(t.Context(), track.ToLocal, []track.Outcome{outcome}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -179,7 +173,7 @@ func TestPurgeLeavesWhatAnotherTrackNeeds(t *testing.T) {
 	}{
 		"old.wav":           {moved: old, path: "old.wav", purged: true},
 		"young.wav":         {moved: young, path: "young.wav"},
-		"absolute.wav":      {moved: young, path: filepath.Join(r.root, "absolute.wav")},
+		"absolute.wav":      {moved: young, path: filepath.Join(r.Root, "absolute.wav")},
 		"deleted.wav":       {deleted: young, path: "deleted.wav"},
 		"detour.wav":        {deleted: young, path: "./detour.wav"},
 		"moved-deleted.wav": {moved: young, deleted: young, path: "moved-deleted.wav"},
@@ -187,22 +181,22 @@ func TestPurgeLeavesWhatAnotherTrackNeeds(t *testing.T) {
 	} {
 		id := r.add(name, content(len(name), 100))
 		r.run(r.upload(), job())
-		r.exec(`UPDATE track_migrations SET finished_at = now() - $2::interval WHERE track_id = $1`, id, old)
+		r.Exec(`UPDATE track_migrations SET finished_at = now() - $2::interval WHERE track_id = $1`, id, old)
 		other := r.insert(another.path)
 		if another.moved > 0 {
 			r.run(r.upload(), job())
-			r.exec(`UPDATE track_migrations SET finished_at = now() - $2::interval WHERE track_id = $1`, other, another.moved)
+			r.Exec(`UPDATE track_migrations SET finished_at = now() - $2::interval WHERE track_id = $1`, other, another.moved)
 		}
 		if another.deleted > 0 {
-			r.exec(`UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1`, other, another.deleted)
+			r.Exec(`UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1`, other, another.deleted)
 		}
 		var kinds []string
-		_, err := migrate.Purge(t.Context(), pausedPurges{r.ledger, id, func(int) {}}, r.disk, r.s3, time.Hour,
+		_, err := migrate.Purge(t.Context(), pausedPurges{r.Store, id, func(int) {}}, r.Disk, r.S3, time.Hour,
 			func(f migrate.Finding) { kinds = append(kinds, f.Kind) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = os.Stat(filepath.Join(r.root, name))
+		_, err = os.Stat(filepath.Join(r.Root, name))
 		if purged := err != nil; purged != another.purged || !purged && !slices.Equal(kinds, []string{migrate.LocalShared}) {
 			t.Errorf("%s: purged %t, %q", name, purged, kinds)
 		}
@@ -215,7 +209,7 @@ func TestPurgeGoesOnWithWhatItMarked(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.write("old/x.wav", content(1, 100))
-	link := filepath.Join(r.root, "album")
+	link := filepath.Join(r.Root, "album")
 	if err := os.Symlink("old", link); err != nil {
 		t.Fatal(err)
 	}
@@ -223,24 +217,24 @@ func TestPurgeGoesOnWithWhatItMarked(t *testing.T) {
 	another := r.add("new/x.wav", content(2, 100))
 	r.run(r.upload(), job())
 	purge := func(files migrate.LocalFiles) {
-		if _, err := migrate.Purge(t.Context(), r.ledger, files, r.s3, 0, func(migrate.Finding) {}); err != nil {
+		if _, err := migrate.Purge(t.Context(), r.Store, files, r.S3, 0, func(migrate.Finding) {}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r.exec(`UPDATE track_migrations SET finished_at = now() + interval '1 day' WHERE track_id = $1`, another)
-	purge(removals{r.disk, func() error { return errors.New("stuck") }})
+	r.Exec(`UPDATE track_migrations SET finished_at = now() + interval '1 day' WHERE track_id = $1`, another)
+	purge(removals{r.Disk, func() error { return errors.New("stuck") }})
 	r.remove("album")
 	if err := os.Symlink("new", link); err != nil {
 		t.Fatal(err)
 	}
-	r.exec(`UPDATE track_migrations SET finished_at = now() WHERE track_id = $1`, another)
+	r.Exec(`UPDATE track_migrations SET finished_at = now() WHERE track_id = $1`, another)
 	r.write("new/x.wav", content(3, 100)) // which purges keep, as it is not what was recorded
-	purge(r.disk)
-	purge(r.disk)
-	if _, err := os.Stat(filepath.Join(r.root, "new/x.wav")); err != nil {
+	purge(r.Disk)
+	purge(r.Disk)
+	if _, err := os.Stat(filepath.Join(r.Root, "new/x.wav")); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(filepath.Join(r.root, "old/x.wav")); err == nil {
+	if _, err := os.Stat(filepath.Join(r.Root, "old/x.wav")); err == nil {
 		t.Error("the marked file is still there")
 	}
 }
@@ -252,13 +246,13 @@ func TestPurgeTriesARemovalAgain(t *testing.T) {
 	r.add("x.wav", content(1, 100))
 	r.run(r.upload(), job())
 	tries := 0
-	busy := removals{r.disk, func() error {
+	busy := removals{r.Disk, func() error {
 		if tries++; tries == 1 {
 			return track.ErrUnavailable
 		}
 		return nil
 	}}
-	did, err := migrate.Purge(t.Context(), r.ledger, busy, r.s3, 0, func(f migrate.Finding) { t.Errorf("%+v", f) })
+	did, err := migrate.Purge(t.Context(), r.Store, busy, r.S3, 0, func(f migrate.Finding) { t.Errorf("%+v", f) })
 	if err != nil || did.Purged != 1 || tries != 2 {
 		t.Errorf("%+v, %v after %d tries", did, err, tries)
 	}
@@ -270,8 +264,8 @@ func TestPurgeOfACopyThatGoes(t *testing.T) {
 	r := newRig(t)
 	r.add("x.wav", content(1, 100))
 	r.run(r.upload(), job())
-	goes := goingFiles{r.disk, func() { _ = os.Remove(filepath.Join(r.root, "x.wav")) }}
-	did, err := migrate.Purge(t.Context(), r.ledger, goes, r.s3, 0, func(f migrate.Finding) { t.Errorf("%+v", f) })
+	goes := goingFiles{r.Disk, func() { _ = os.Remove(filepath.Join(r.Root, "x.wav")) }}
+	did, err := migrate.Purge(t.Context(), r.Store, goes, r.S3, 0, func(f migrate.Finding) { t.Errorf("%+v", f) })
 	if err != nil || did.Absent != 1 {
 		t.Errorf("%+v, %v", did, err)
 	}
@@ -313,8 +307,8 @@ func orders(n int) (all [][3]int) {
 // purgeBeside purges the copy of one track; others act by until at each of its moments.
 func (r *rig) purgeBeside(only track.ID, until func(moment int)) migrate.Purged {
 	r.Helper()
-	files := removals{r.disk, func() error { until(2); return nil }}
-	did, err := migrate.Purge(r.Context(), pausedPurges{r.ledger, only, until}, files, r.s3, time.Hour, func(migrate.Finding) {})
+	files := removals{r.Disk, func() error { until(2); return nil }}
+	did, err := migrate.Purge(r.Context(), pausedPurges{r.Store, only, until}, files, r.S3, time.Hour, func(migrate.Finding) {})
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -12,70 +12,43 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/minio/crc64nvme"
 
 	"trackstore/shared/audio"
-	"trackstore/shared/diskstore"
 	"trackstore/shared/migrate"
-	"trackstore/shared/pgstore"
 	"trackstore/shared/s3store"
 	"trackstore/shared/testenv"
+	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// rig is a database, a bucket and a disk of a test's own.
+// rig is a test, and the stores that tracks move between.
 type rig struct {
 	testing.TB
-	root   string
-	url    string
-	bucket testenv.Bucket
-	sql    *pgxpool.Pool
-	ledger *pgstore.Store
-	s3     *s3store.Store
-	disk   *diskstore.Store
+	stores.Set
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{TB: t, root: t.TempDir(), url: testenv.Postgres(t), bucket: testenv.S3(t)}
-	var err error
-	if r.sql, err = pgxpool.New(t.Context(), r.url); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.sql.Close)
-	if r.ledger, err = pgstore.Open(t.Context(), r.url, 8); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.ledger.Close)
-	r.s3 = r.openS3(r.bucket.Endpoint)
-	if r.disk, err = diskstore.New(diskstore.Config{Root: r.root, Logger: quiet}); err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return &rig{t, stores.New(t)}
 }
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
+// openS3 returns the bucket, reached at endpoint.
 func (r *rig) openS3(endpoint string) *s3store.Store {
 	r.Helper()
-	store, err := s3store.New(s3store.Config{
-		Bucket: r.bucket.Name, Region: r.bucket.Region, Endpoint: mustURL(endpoint), ForcePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(r.bucket.AccessKey, r.bucket.SecretKey, ""),
-	})
-	if err != nil {
-		r.Fatal(err)
-	}
-	return store
+	bucket := r.Bucket
+	bucket.Endpoint = endpoint
+	return stores.OpenS3(r, bucket)
 }
 
 // write puts a file on disk, by its path under the root.
 func (r *rig) write(path string, content []byte) {
 	r.Helper()
-	abs := filepath.Join(r.root, path)
+	abs := filepath.Join(r.Root, path)
 	if err := os.MkdirAll(filepath.Dir(abs), 0o755); err != nil {
 		r.Fatal(err)
 	}
@@ -88,7 +61,7 @@ func (r *rig) write(path string, content []byte) {
 func (r *rig) insert(filePath string) track.ID {
 	r.Helper()
 	id := track.NewID()
-	r.exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', $2)`, id, filePath)
+	r.Exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', $2)`, id, filePath)
 	return id
 }
 
@@ -99,34 +72,27 @@ func (r *rig) add(path string, content []byte) track.ID {
 	return r.insert(path)
 }
 
-func (r *rig) exec(sql string, args ...any) {
-	r.Helper()
-	if _, err := r.sql.Exec(context.WithoutCancel(r.Context()), sql, args...); err != nil {
-		r.Fatal(err)
-	}
-}
-
 func (r *rig) one(sql string, args ...any) string {
 	r.Helper()
 	var s string
-	if err := r.sql.QueryRow(r.Context(), sql, args...).Scan(&s); err != nil {
+	if err := r.DB.QueryRow(r.Context(), sql, args...).Scan(&s); err != nil {
 		r.Fatal(err)
 	}
 	return s
 }
 
 func (r *rig) upload() *migrate.Upload {
-	return migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: r.s3, Large: r.s3, Sniff: audio.Detect})
+	return migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: r.S3, Large: r.S3, Sniff: audio.Detect})
 }
 
 func (r *rig) restore() *migrate.Restore {
-	return migrate.NewRestore(migrate.Restore{Disk: r.disk, Bucket: r.s3})
+	return migrate.NewRestore(migrate.Restore{Disk: r.Disk, Bucket: r.S3})
 }
 
 // turn sets the direction in which tracks move from now on.
 func (r *rig) turn(d track.Direction) {
 	r.Helper()
-	if _, err := r.ledger.Turn(r.Context(), d, true); err != nil {
+	if _, err := r.Store.Turn(r.Context(), d, true); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -139,7 +105,7 @@ func job() migrate.Job {
 func (r *rig) run(mover migrate.Mover, job migrate.Job) (migrate.Summary, *results) {
 	r.Helper()
 	seen := &results{all: map[track.ID]migrate.Result{}}
-	summary, err := migrate.Run(r.Context(), r.ledger, mover, job, seen, quiet)
+	summary, err := migrate.Run(r.Context(), r.Store, mover, job, seen, quiet)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -171,13 +137,13 @@ func (s *results) Settled(r migrate.Result) {
 func (r *rig) bytesOf(id track.ID) ([]byte, error) {
 	ctx := context.WithoutCancel(r.Context())
 	var backend, path, key, version string
-	err := r.sql.QueryRow(ctx, `SELECT storage_backend, coalesce(file_path, ''), coalesce(storage_key, ''),
+	err := r.DB.QueryRow(ctx, `SELECT storage_backend, coalesce(file_path, ''), coalesce(storage_key, ''),
 		coalesce(storage_version_id, '') FROM tracks WHERE id = $1`, id).Scan(&backend, &path, &key, &version)
 	if err != nil {
 		return nil, err
 	}
 	if backend == track.S3 {
-		body, err := r.s3.Open(ctx, key, version, 0, -1)
+		body, err := r.S3.Open(ctx, key, version, 0, -1)
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +151,7 @@ func (r *rig) bytesOf(id track.ID) ([]byte, error) {
 		return io.ReadAll(body)
 	}
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(r.root, path)
+		path = filepath.Join(r.Root, path)
 	}
 	return os.ReadFile(path)
 }
@@ -221,7 +187,7 @@ func content(seed, n int) []byte {
 // remove takes a file away, by its path under the root.
 func (r *rig) remove(path string) {
 	r.Helper()
-	if err := os.Remove(filepath.Join(r.root, path)); err != nil {
+	if err := os.Remove(filepath.Join(r.Root, path)); err != nil {
 		r.Fatal(err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,14 +14,6 @@ import (
 	"trackstore/shared/s3store"
 	"trackstore/shared/track"
 )
-
-func mustURL(s string) *url.URL {
-	u, err := url.Parse(s)
-	if err != nil {
-		panic(err)
-	}
-	return u
-}
 
 func TestRunMovesEveryTrackOnce(t *testing.T) {
 	t.Parallel()
@@ -78,9 +69,9 @@ func TestABucketThatGoesAway(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.addMany(20)
-	bucket := vanishing{r.s3, &atomic.Bool{}}
-	mover := migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: bucket, Large: r.s3, Sniff: noSniff})
-	_, err := migrate.Run(t.Context(), r.ledger, mover, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+	bucket := vanishing{r.S3, &atomic.Bool{}}
+	mover := migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: bucket, Large: r.S3, Sniff: noSniff})
+	_, err := migrate.Run(t.Context(), r.Store, mover, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
 	if !errors.Is(err, errNoBucket) {
 		t.Errorf("the run ended with %v", err)
 	}
@@ -109,9 +100,9 @@ func TestALongSlowDown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.addMany(1)
-	bucket := throttling{r.s3, &atomic.Int64{}}
+	bucket := throttling{r.S3, &atomic.Int64{}}
 	bucket.times.Store(12)
-	mover := migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: bucket, Large: r.s3, Sniff: noSniff})
+	mover := migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: bucket, Large: r.S3, Sniff: noSniff})
 	if summary, _ := r.run(mover, job()); summary.Migrated != 1 {
 		t.Errorf("%+v", summary)
 	}
@@ -146,7 +137,7 @@ func TestInterruptWhereTheDatabaseHangs(t *testing.T) {
 	r.addMany(200) // more than one settlement holds
 	ctx, interrupt := context.WithCancel(t.Context())
 	started := time.Now()
-	_, err := migrate.Run(ctx, hanging{r.ledger, interrupt}, r.upload(), job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+	_, err := migrate.Run(ctx, hanging{r.Store, interrupt}, r.upload(), job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
 	if !errors.Is(err, migrate.ErrInterrupted) {
 		t.Errorf("the run ended with %v", err)
 	}
@@ -170,7 +161,7 @@ func TestTheLastLookKeepsTheDeadline(t *testing.T) {
 	r := newRig(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	summary, err := migrate.Run(ctx, mute{r.ledger}, r.upload(), job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+	summary, err := migrate.Run(ctx, mute{r.Store}, r.upload(), job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
 	deadline, _ := ctx.Deadline()
 	if late := time.Since(deadline); late > time.Second || !errors.Is(err, context.DeadlineExceeded) || summary.Done {
 		t.Errorf("%v after the deadline: %+v, %v", late, summary, err)

@@ -58,7 +58,7 @@ func TestDeadLeasesAreTakenOver(t *testing.T) {
 	r := newRig(t)
 	want := r.addMany(20)
 	spec := track.ClaimSpec{Direction: track.ToS3, Token: track.NewID(), For: 700 * time.Millisecond, Limit: 10}
-	claims, err := r.ledger.Claim(t.Context(), spec)
+	claims, err := r.Store.Claim(t.Context(), spec)
 	if err != nil || len(claims.Leases) != 10 || !claims.More {
 		t.Fatalf("%+v, %v", claims, err)
 	}
@@ -78,7 +78,7 @@ func TestDeadLeasesAreTakenOver(t *testing.T) {
 	for _, l := range claims.Leases {
 		outcomes = append(outcomes, track.Outcome{Lease: l, State: track.Missing, Error: "late"})
 	}
-	verdicts, err := r.ledger.Settle(t.Context(), track.ToS3, outcomes)
+	verdicts, err := r.Store.Settle(t.Context(), track.ToS3, outcomes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestDeadLeasesAreTakenOver(t *testing.T) {
 			t.Errorf("the dead worker's outcome is %s", v)
 		}
 	}
-	if err := r.ledger.Release(t.Context(), claims.Leases); err != nil {
+	if err := r.Store.Release(t.Context(), claims.Leases); err != nil {
 		t.Fatal(err)
 	}
 	if n := r.one(`SELECT count(*)::text FROM track_migrations WHERE state = 'migrated'`); n != "20" {
@@ -110,7 +110,7 @@ func TestHeartbeat(t *testing.T) {
 		}
 	})
 	time.Sleep(700 * time.Millisecond)
-	if claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{
+	if claims, err := r.Store.Claim(t.Context(), track.ClaimSpec{
 		Direction: track.ToS3, Token: track.NewID(), For: time.Second, Limit: 10,
 	}); err != nil || len(claims.Leases) != 0 {
 		t.Errorf("leases with a heartbeat were taken: %+v, %v", claims, err)
@@ -141,9 +141,9 @@ func TestOvertakenTracks(t *testing.T) {
 	removed := r.add("removed.wav", []byte("removed")) // the row itself, by a platform that does not mark
 	r.write("new.wav", []byte("new"))
 	overtaking := &overtakingMover{Mover: r.upload(), overtake: func(id track.ID) {
-		r.exec(`UPDATE tracks SET file_path = 'new.wav' WHERE id = $1 AND id = $2`, id, replaced)
-		r.exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1 AND id = $2`, id, deleted)
-		r.exec(`DELETE FROM tracks WHERE id = $1 AND id = $2`, id, removed)
+		r.Exec(`UPDATE tracks SET file_path = 'new.wav' WHERE id = $1 AND id = $2`, id, replaced)
+		r.Exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1 AND id = $2`, id, deleted)
+		r.Exec(`DELETE FROM tracks WHERE id = $1 AND id = $2`, id, removed)
 	}}
 	summary, _ := r.run(overtaking, job())
 	if summary.Claimed != 4 || summary.Migrated != 1 || summary.Failed != 0 || !summary.Done {
@@ -180,11 +180,11 @@ func TestTurningTheDirectionStopsTheOthers(t *testing.T) {
 	r := newRig(t)
 	r.addMany(200)
 	turning := &overtakingMover{Mover: r.upload(), overtake: func(track.ID) {
-		if _, err := r.ledger.Turn(context.Background(), track.ToLocal, true); err != nil {
+		if _, err := r.Store.Turn(context.Background(), track.ToLocal, true); err != nil {
 			t.Error(err)
 		}
 	}}
-	summary, err := migrate.Run(t.Context(), r.ledger, turning, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+	summary, err := migrate.Run(t.Context(), r.Store, turning, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
 	if !errors.Is(err, migrate.ErrTurned) || summary.Claimed == 0 || summary.Claimed == 200 {
 		t.Errorf("%+v, %v", summary, err)
 	}
@@ -199,7 +199,7 @@ func TestARollbackWaitsForWhatIsInFlight(t *testing.T) {
 	var group sync.WaitGroup
 	group.Go(func() {
 		slow := &slowMover{Mover: r.upload(), delay: time.Second}
-		if s, err := migrate.Run(t.Context(), r.ledger, slow, job(), &results{all: map[track.ID]migrate.Result{}}, quiet); !errors.Is(err, migrate.ErrTurned) || s.Migrated != len(want) {
+		if s, err := migrate.Run(t.Context(), r.Store, slow, job(), &results{all: map[track.ID]migrate.Result{}}, quiet); !errors.Is(err, migrate.ErrTurned) || s.Migrated != len(want) {
 			t.Errorf("the migration: %+v, %v", s, err)
 		}
 	})
@@ -223,7 +223,7 @@ func TestARunOfSomeTracksWaitsForTheseAlone(t *testing.T) {
 	r := newRig(t)
 	mine := r.add("mine.wav", []byte("mine"))
 	other := r.add("other.wav", []byte("other"))
-	claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{
+	claims, err := r.Store.Claim(t.Context(), track.ClaimSpec{
 		Direction: track.ToS3, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{other},
 	})
 	if err != nil || len(claims.Leases) != 1 {
@@ -252,7 +252,7 @@ func TestAClaimThatWaitedLeavesFinishedTracksAlone(t *testing.T) {
 				r.turn(d)
 			}
 			claim := func(d track.Direction, lease time.Duration, ids ...track.ID) track.Claims {
-				claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{
+				claims, err := r.Store.Claim(t.Context(), track.ClaimSpec{
 					Direction: d, Token: track.NewID(), For: lease, Limit: 10, TrackIDs: ids,
 				})
 				if err != nil {
@@ -261,7 +261,7 @@ func TestAClaimThatWaitedLeavesFinishedTracksAlone(t *testing.T) {
 				return claims
 			}
 			claim(d, time.Millisecond, first)
-			lock, err := r.sql.Begin(t.Context())
+			lock, err := r.DB.Begin(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -297,7 +297,7 @@ func TestAClaimThatWaitedLeavesFinishedTracksAlone(t *testing.T) {
 
 func (r *rig) batch() *migrate.Batch {
 	return &migrate.Batch{
-		Ledger: r.ledger, Upload: r.upload(), Restore: r.restore(),
+		Ledger: r.Store, Upload: r.upload(), Restore: r.restore(),
 		Lease: 2 * time.Second, Log: quiet,
 	}
 }
@@ -364,14 +364,14 @@ func TestBatchLeavesTheDirectionToThoseAtWork(t *testing.T) {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	r.turn(track.ToLocal)
-	claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{Direction: track.ToLocal, Token: track.NewID(), For: time.Minute, Limit: 1})
+	claims, err := r.Store.Claim(t.Context(), track.ClaimSpec{Direction: track.ToLocal, Token: track.NewID(), For: time.Minute, Limit: 1})
 	if err != nil || len(claims.Leases) != 1 {
 		t.Fatalf("%+v, %v", claims, err)
 	}
 	if s, err := r.handle(`{"direction":"to_s3"}`); err != nil || s.Claimed != 0 || !s.Done {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if err := r.ledger.Release(t.Context(), claims.Leases); err != nil {
+	if err := r.Store.Release(t.Context(), claims.Leases); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := r.handle(`{"direction":"to_s3"}`); err != nil || s.Migrated != 1 {
@@ -387,7 +387,7 @@ func TestBatchEndsInTime(t *testing.T) {
 		r.add(fmt.Sprintf("%d.wav", i), content(i, 100_000))
 	}
 	b := r.batch()
-	b.Upload = migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: r.s3, Large: r.s3, Sniff: noSniff, Bandwidth: 1})
+	b.Upload = migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: r.S3, Large: r.S3, Sniff: noSniff, Bandwidth: 1})
 	started := time.Now()
 	two := 2.0
 	summary, err := b.Handle(t.Context(), migrate.Input{MaxSeconds: &two})
@@ -412,8 +412,8 @@ func TestBatchEndsInTheMiddleOfALargeFile(t *testing.T) {
 	c := content(1, 40<<20)
 	id := r.add("large.wav", c)
 	b := r.batch()
-	parts := &countedParts{Store: r.s3}
-	b.Upload = migrate.NewUpload(migrate.Upload{Files: r.disk, Bucket: r.s3, Large: parts, Sniff: noSniff, Bandwidth: 4 << 20})
+	parts := &countedParts{Store: r.S3}
+	b.Upload = migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: r.S3, Large: parts, Sniff: noSniff, Bandwidth: 4 << 20})
 	two := 2.0
 	if summary, err := b.Handle(t.Context(), migrate.Input{MaxSeconds: &two}); err != nil || summary.Done || summary.Migrated != 0 {
 		t.Errorf("%+v, %v", summary, err)
@@ -421,7 +421,7 @@ func TestBatchEndsInTheMiddleOfALargeFile(t *testing.T) {
 	if parts.begun.Load() == 0 {
 		t.Error("no part was begun: the test cuts nothing short")
 	}
-	for m, err := range r.s3.ListMultiparts(t.Context(), "") {
+	for m, err := range r.S3.ListMultiparts(t.Context(), "") {
 		t.Errorf("a multipart upload is left: %+v, %v", m, err)
 	}
 	r.settled()

@@ -34,7 +34,7 @@ func TestFileNames(t *testing.T) {
 		c := content(i, 500+i)
 		r.write(name, c)
 		keys[r.insert(name)] = name
-		abs := r.insert(filepath.Join(r.root, name))
+		abs := r.insert(filepath.Join(r.Root, name))
 		keys[abs] = name
 		for id := range keys {
 			if _, ok := want[id]; !ok {
@@ -80,13 +80,13 @@ func TestFilesThatCannotBeMoved(t *testing.T) {
 	r := newRig(t)
 	outside := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(outside, "secret.wav"), []byte("secret"), 0o644))
-	must(t, os.Symlink(filepath.Join(outside, "secret.wav"), filepath.Join(r.root, "link-out.wav")))
-	must(t, os.Symlink("../../../../../../etc/hostname", filepath.Join(r.root, "link-up.wav")))
-	must(t, os.Symlink(outside, filepath.Join(r.root, "dir-out")))
-	must(t, os.Symlink("nowhere.wav", filepath.Join(r.root, "broken.wav")))
-	must(t, os.Symlink("loop.wav", filepath.Join(r.root, "loop.wav")))
-	must(t, os.Mkdir(filepath.Join(r.root, "folder.wav"), 0o755))
-	must(t, syscall.Mkfifo(filepath.Join(r.root, "pipe.wav"), 0o644))
+	must(t, os.Symlink(filepath.Join(outside, "secret.wav"), filepath.Join(r.Root, "link-out.wav")))
+	must(t, os.Symlink("../../../../../../etc/hostname", filepath.Join(r.Root, "link-up.wav")))
+	must(t, os.Symlink(outside, filepath.Join(r.Root, "dir-out")))
+	must(t, os.Symlink("nowhere.wav", filepath.Join(r.Root, "broken.wav")))
+	must(t, os.Symlink("loop.wav", filepath.Join(r.Root, "loop.wav")))
+	must(t, os.Mkdir(filepath.Join(r.Root, "folder.wav"), 0o755))
+	must(t, syscall.Mkfifo(filepath.Join(r.Root, "pipe.wav"), 0o644))
 	r.write("empty.wav", nil)
 	r.write("file.wav", []byte("x"))
 
@@ -104,7 +104,7 @@ func TestFilesThatCannotBeMoved(t *testing.T) {
 		"link-up.wav":             track.OutsideRoot,
 		"dir-out/secret.wav":      track.OutsideRoot,
 		outside + "/secret.wav":   track.OutsideRoot,
-		r.root + "/../secret.wav": track.OutsideRoot,
+		r.Root + "/../secret.wav": track.OutsideRoot,
 	}
 	ids := map[string]track.ID{}
 	for path := range want {
@@ -125,7 +125,7 @@ func TestFilesThatCannotBeMoved(t *testing.T) {
 
 	// All are named, with their text; a plain run leaves them, and retry frees them.
 	named := 0
-	for f, err := range r.ledger.Failures(t.Context(), track.ToS3, nil) {
+	for f, err := range r.Store.Failures(t.Context(), track.ToS3, nil) {
 		if err != nil || want[f.FilePath] != f.State || f.Error == "" {
 			t.Errorf("%+v, %v", f, err)
 		}
@@ -138,11 +138,11 @@ func TestFilesThatCannotBeMoved(t *testing.T) {
 		t.Errorf("a plain run claimed %d failures", again.Claimed)
 	}
 	r.write("missing.wav", []byte("found"))
-	r.exec(`UPDATE tracks SET file_path = 'good.wav' WHERE id = $1`, ids["/etc/passwd"])
+	r.Exec(`UPDATE tracks SET file_path = 'good.wav' WHERE id = $1`, ids["/etc/passwd"])
 	if again, _ := r.run(r.upload(), job()); again.Claimed != 1 || again.Migrated != 1 {
 		t.Errorf("a track with a new file was not a candidate: %+v", again)
 	}
-	if _, err := r.ledger.Retry(t.Context()); err != nil {
+	if _, err := r.Store.Retry(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if again, _ := r.run(r.upload(), job()); again.Migrated != 1 || again.Claimed != len(want)-1 {
@@ -155,9 +155,9 @@ func TestLinksInsideTheRootAreFollowed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.write("real/a.wav", []byte("a"))
-	must(t, os.Symlink("real/a.wav", filepath.Join(r.root, "relative.wav")))
-	must(t, os.Symlink(filepath.Join(r.root, "real/a.wav"), filepath.Join(r.root, "absolute.wav")))
-	must(t, os.Symlink("real", filepath.Join(r.root, "folder")))
+	must(t, os.Symlink("real/a.wav", filepath.Join(r.Root, "relative.wav")))
+	must(t, os.Symlink(filepath.Join(r.Root, "real/a.wav"), filepath.Join(r.Root, "absolute.wav")))
+	must(t, os.Symlink("real", filepath.Join(r.Root, "folder")))
 	for _, path := range []string{"relative.wav", "absolute.wav", "folder/a.wav"} {
 		id := r.insert(path)
 		r.run(r.upload(), job())
@@ -185,12 +185,12 @@ func TestFilesThatChangeWhileTheyAreRead(t *testing.T) {
 				always := r.add("always.wav", content(1, size))
 				once := r.add("once.wav", content(2, size))
 				files := &changing{r: r, change: change, left: map[string]int{"always.wav": 1000, "once.wav": 1}}
-				upload := migrate.NewUpload(migrate.Upload{Files: files, Bucket: r.s3, Large: r.s3, Sniff: noSniff})
+				upload := migrate.NewUpload(migrate.Upload{Files: files, Bucket: r.S3, Large: r.S3, Sniff: noSniff})
 				summary, seen := r.run(upload, job())
 				if seen.all[always].State != track.Changed || summary.Failed != 1 || summary.Migrated != 1 {
 					t.Errorf("%+v, %+v", summary, seen.all[always])
 				}
-				now, err := os.ReadFile(filepath.Join(r.root, "once.wav"))
+				now, err := os.ReadFile(filepath.Join(r.Root, "once.wav"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -212,7 +212,7 @@ type changing struct {
 }
 
 func (c *changing) OpenFile(path string) (track.File, error) {
-	f, err := c.r.disk.OpenFile(path)
+	f, err := c.r.Disk.OpenFile(path)
 	return &changingFile{File: f, c: c, path: path}, err
 }
 
@@ -231,7 +231,7 @@ func (f *changingFile) ReadAt(p []byte, offset int64) (int, error) {
 		f.c.mu.Unlock()
 		if change {
 			time.Sleep(2 * time.Millisecond) // so that the times differ
-			f.c.change(filepath.Join(f.c.r.root, f.path))
+			f.c.change(filepath.Join(f.c.r.Root, f.path))
 		}
 	})
 	return f.File.ReadAt(p, offset)
@@ -251,14 +251,14 @@ func TestTypeComesFromTheBytesThenFromTheName(t *testing.T) {
 		"nothing known.xyz": {[]byte("<html>"), track.OctetStream, "old"},
 	} {
 		id := r.add(path, want.bytes)
-		r.exec(`UPDATE tracks SET format = 'old', content_type = 'old', file_size = 1 WHERE id = $1`, id)
+		r.Exec(`UPDATE tracks SET format = 'old', content_type = 'old', file_size = 1 WHERE id = $1`, id)
 		r.run(r.upload(), job())
 		got := r.one(`SELECT content_type || ' ' || format || ' ' || file_size FROM tracks WHERE id = $1`, id)
 		if want := fmt.Sprintf("%s %s %d", want.contentType, want.format, len(want.bytes)); got != want {
 			t.Errorf("%q became %q, not %q", path, got, want)
 		}
 		key := r.one(`SELECT storage_key FROM tracks WHERE id = $1`, id)
-		head, err := r.bucket.Client().HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &r.bucket.Name, Key: &key})
+		head, err := r.Bucket.Client().HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &r.Bucket.Name, Key: &key})
 		if err != nil || aws.ToString(head.ContentType) != want.contentType {
 			t.Errorf("%q has content type %q on S3, %v", path, aws.ToString(head.ContentType), err)
 		}
@@ -274,8 +274,8 @@ func TestAKeyThatIsTakenIsNotOverwritten(t *testing.T) {
 		id := r.add("a.wav", c)
 		sum := crcOf(c)
 		key := track.MigratedKey(id, 1, sum, "a.wav")
-		if _, err := r.bucket.Client().PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: &r.bucket.Name, Key: &key, Body: bytes.NewReader([]byte("other")),
+		if _, err := r.Bucket.Client().PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: &r.Bucket.Name, Key: &key, Body: bytes.NewReader([]byte("other")),
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +284,7 @@ func TestAKeyThatIsTakenIsNotOverwritten(t *testing.T) {
 			t.Errorf("%d bytes: %+v", size, seen.all[id])
 		}
 		r.holds(id, track.Local, c)
-		body, err := r.s3.Open(context.WithoutCancel(t.Context()), key, "", 0, -1)
+		body, err := r.S3.Open(context.WithoutCancel(t.Context()), key, "", 0, -1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,7 +20,7 @@ func TestAnUndeletedTrackMovesAfterASweep(t *testing.T) {
 	for _, mover := range []migrate.Mover{r.upload(), r.restore()} {
 		d := mover.Direction()
 		r.turn(d)
-		claims, err := r.ledger.Claim(t.Context(), track.ClaimSpec{Direction: d, Token: track.NewID(), For: time.Hour, Limit: 1})
+		claims, err := r.Store.Claim(t.Context(), track.ClaimSpec{Direction: d, Token: track.NewID(), For: time.Hour, Limit: 1})
 		if err != nil || len(claims.Leases) != 1 {
 			t.Fatalf("%+v, %v", claims, err)
 		}
@@ -28,17 +28,17 @@ func TestAnUndeletedTrackMovesAfterASweep(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1`, id)
-		verdicts, err := r.ledger.Settle(t.Context(), d, []track.Outcome{outcome})
+		r.Exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1`, id)
+		verdicts, err := r.Store.Settle(t.Context(), d, []track.Outcome{outcome})
 		if err != nil || verdicts[0] != track.Superseded {
 			t.Fatalf("%q, %v", verdicts, err)
 		}
-		r.exec(`UPDATE tracks SET deleted_at = NULL WHERE id = $1`, id)
+		r.Exec(`UPDATE tracks SET deleted_at = NULL WHERE id = $1`, id)
 
-		r.exec(`UPDATE track_discards SET discarded_at = discarded_at - $1::interval`, grace)
+		r.Exec(`UPDATE track_discards SET discarded_at = discarded_at - $1::interval`, grace)
 		r.sweepDiscards(grace)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		_, err = migrate.Run(ctx, r.ledger, mover, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+		_, err = migrate.Run(ctx, r.Store, mover, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
 		cancel()
 		if err != nil {
 			t.Fatalf("%s: %v", d, err)
@@ -53,13 +53,13 @@ func TestAnUndeletedTrackMovesAfterASweep(t *testing.T) {
 // sweepDiscards does what a sweep does with what is due to it.
 func (r *rig) sweepDiscards(grace time.Duration) {
 	r.Helper()
-	remove := map[string]func(context.Context, string) error{track.S3: r.s3.Delete, track.Local: r.disk.Delete}
+	remove := map[string]func(context.Context, string) error{track.S3: r.S3.Delete, track.Local: r.Disk.Delete}
 	for backend, remove := range remove {
-		due, err := r.ledger.DueDiscards(r.Context(), backend, grace, track.Discard{}, 100)
+		due, err := r.Store.DueDiscards(r.Context(), backend, grace, track.Discard{}, 100)
 		if err != nil {
 			r.Fatal(err)
 		}
-		marked, err := r.ledger.MarkDiscards(r.Context(), due, make([][]string, len(due)), grace)
+		marked, err := r.Store.MarkDiscards(r.Context(), due, make([][]string, len(due)), grace)
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func (r *rig) sweepDiscards(grace time.Duration) {
 			if err := remove(r.Context(), d.Key); err != nil {
 				r.Fatal(err)
 			}
-			if err := r.ledger.DiscardsGone(r.Context(), []track.Discard{d}); err != nil {
+			if err := r.Store.DiscardsGone(r.Context(), []track.Discard{d}); err != nil {
 				r.Fatal(err)
 			}
 		}

@@ -19,6 +19,7 @@ import (
 // Set is a database, a bucket and a folder of a test's own, with the stores over them.
 type Set struct {
 	T      testing.TB
+	URL    string        // of the database
 	DB     *pgxpool.Pool // behind the stores' backs
 	Store  *pgstore.Store
 	Bucket testenv.Bucket
@@ -30,15 +31,14 @@ type Set struct {
 // New returns a Set that is cleared away when the test ends.
 func New(t testing.TB) Set {
 	t.Helper()
-	s := Set{T: t, Bucket: testenv.S3(t), Root: t.TempDir()}
+	s := Set{T: t, URL: testenv.Postgres(t), Bucket: testenv.S3(t), Root: t.TempDir()}
 	s.S3 = OpenS3(t, s.Bucket)
-	dsn := testenv.Postgres(t)
 	var err error
-	if s.Store, err = pgstore.Open(t.Context(), dsn, 16); err != nil {
+	if s.Store, err = pgstore.Open(t.Context(), s.URL, 16); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Store.Close)
-	if s.DB, err = pgxpool.New(t.Context(), dsn); err != nil {
+	if s.DB, err = pgxpool.New(t.Context(), s.URL); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.DB.Close)
