@@ -30,6 +30,29 @@ func TestADeletedTrackIsNotThere(t *testing.T) {
 	})
 }
 
+// Whoever gives a track up while its file is on the way does not have to abort that, too.
+func TestADeletedTracksOpenUploadsGoWithIt(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, s *stage) {
+		id := s.stored(audiotest.WAV(1, 1)).str("track_id")
+		o := s.open(100, "title", nil, "track_id", id, "method", "multipart")
+		path := "/v1/uploads/" + o.str("upload_id")
+		s.as(track.NewID()).call("DELETE", "/v1/tracks/"+id, nil).refused(404, upload.NotFound)
+		s.call("POST", path+"/parts", answer{"part_numbers": []int{1}}).want(200)
+		s.call("POST", "/v1/uploads", file(100)).refused(429, upload.TooManyPending)
+
+		s.call("DELETE", "/v1/tracks/"+id, nil).want(204)
+		if u := s.call("GET", path, nil).want(200); u["state"] != "aborted" {
+			t.Errorf("the upload is %v", u)
+		}
+		s.call("POST", path+"/parts", answer{"part_numbers": []int{1}}).refused(409, upload.NotPending)
+		s.open(100)
+		if n := s.sql("SELECT count(*) FROM track_discards d JOIN track_uploads u USING (backend, storage_key) WHERE u.id = $1", o.str("upload_id")); n != "1" {
+			t.Errorf("what may still come is noted %s times", n)
+		}
+	}, maxPending(1))
+}
+
 func TestDownloadsBearTheTitle(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, s *stage) {
