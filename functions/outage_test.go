@@ -2,16 +2,14 @@ package functions_test
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"trackstore/shared/testenv"
+	"trackstore/shared/testenv/proxy"
 )
 
 // road is a way to a server that can be blocked.
@@ -23,19 +21,8 @@ type road struct {
 
 func newRoad(t *testing.T, to string) *road {
 	t.Helper()
-	u, err := url.Parse(to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	r := &road{t: t, proxy: toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", u.Host)}
-	if err := r.proxy.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.proxy.Stop)
-	u.Host = r.proxy.Listen
-	r.url = u.String()
-	return r
+	p, through := proxy.New(t, to)
+	return &road{t, p, through}
 }
 
 // block lets no answer through any more: what waits for one waits for ever.

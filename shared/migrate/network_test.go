@@ -3,18 +3,14 @@ package migrate_test
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/Shopify/toxiproxy/v2"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
-
 	"trackstore/shared/audio"
 	"trackstore/shared/migrate"
 	"trackstore/shared/pgstore"
+	"trackstore/shared/testenv/proxy"
 	"trackstore/shared/track"
 )
 
@@ -89,24 +85,14 @@ func testNetworkFault(t *testing.T, where, toxic string) {
 // next one and a half seconds.
 func troubled(t *testing.T, target, toxic string) string {
 	t.Helper()
-	u, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	proxy := toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", u.Host)
-	if err := proxy.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(proxy.Stop)
-	added, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic))
+	p, through := proxy.New(t, target)
+	added, err := p.Toxics.AddToxicJson(strings.NewReader(toxic))
 	if err != nil {
 		t.Fatal(err)
 	}
 	heal := time.AfterFunc(1500*time.Millisecond, func() {
-		_ = proxy.Toxics.RemoveToxic(context.Background(), added.Name)
+		_ = p.Toxics.RemoveToxic(context.Background(), added.Name)
 	})
 	t.Cleanup(func() { heal.Stop() })
-	u.Host = proxy.Listen
-	return u.String()
+	return through
 }
