@@ -12,18 +12,18 @@ import (
 	"trackstore/shared/track"
 )
 
-// HeadLen is how many bytes Detect reads at a time.
-const HeadLen = 4096
+// headLen is how many bytes Detect reads at a time.
+const headLen = 4096
 
 // Detect returns the format of a file. It is false for what is not audio, or audio of a
-// format that trackstore does not take. It reads HeadLen bytes at the start, and where a
+// format that trackstore does not take. It reads 4 KiB at the start, and where a
 // format needs it a few more pieces of at most that size further on. The error is one of
 // reading.
 //
 // Where the file ends before it shows, a tag that goes before MP3 counts as MP3, and an MP4
 // file as audio.
 func Detect(file io.ReaderAt) (track.Format, bool, error) {
-	head, err := read(file, 0, HeadLen)
+	head, err := read(file, 0, headLen)
 	if err != nil {
 		return "", false, err
 	}
@@ -33,8 +33,8 @@ func Detect(file io.ReaderAt) (track.Format, bool, error) {
 	}
 	// The tag says nothing about what follows it: MP3 mostly, also AAC, FLAC or AIFF.
 	body := head[min(tag, int64(len(head))):]
-	if len(body) < enoughToTell && len(head) == HeadLen {
-		if body, err = read(file, tag, HeadLen); err != nil {
+	if len(body) < enoughToTell && len(head) == headLen {
+		if body, err = read(file, tag, headLen); err != nil {
 			return "", false, err
 		}
 	}
@@ -196,7 +196,7 @@ func readMoov(file io.ReaderAt) ([]byte, error) {
 			size = int64(binary.BigEndian.Uint64(header[8:]))
 		}
 		if has(header, 4, "moov") {
-			return read(file, offset, int(min(max(size, 0), HeadLen)))
+			return read(file, offset, int(min(max(size, 0), headLen)))
 		}
 		if size < 8 || offset+size < offset {
 			return nil, nil // it goes to the end, or is broken

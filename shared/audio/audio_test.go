@@ -55,7 +55,7 @@ func TestFormatsAreRecognised(t *testing.T) {
 				t.Errorf("%s %s: got %q, %t, %v", file.Ext, name, got, ok, err)
 			}
 		}
-		got, ok, err := audio.Detect(bytes.NewReader(file.Bytes[:min(len(file.Bytes), audio.HeadLen)]))
+		got, ok, err := audio.Detect(bytes.NewReader(file.Bytes[:min(len(file.Bytes), 4096)]))
 		if got != want[file.Ext] || !ok || err != nil {
 			t.Errorf("%s by its head: got %q, %t, %v", file.Ext, got, ok, err)
 		}

@@ -16,9 +16,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// RequestIDHeader carries the gateway's id of the request to the handler. A client's own
+// requestIDHeader carries the gateway's id of the request to the handler. A client's own
 // value of it never arrives.
-const RequestIDHeader = "X-Request-Id"
+const requestIDHeader = "X-Request-Id"
 
 // Handler adapts h for lambda.Start. An event that is no HTTP request is answered with 400;
 // the error is always nil. A panic of h is left to the Lambda runtime.
@@ -59,9 +59,9 @@ func request(ctx context.Context, e events.APIGatewayV2HTTPRequest) (*http.Reque
 	if len(e.Cookies) > 0 {
 		r.Header.Set("Cookie", strings.Join(e.Cookies, "; "))
 	}
-	r.Header.Del(RequestIDHeader)
+	r.Header.Del(requestIDHeader)
 	if id := e.RequestContext.RequestID; id != "" {
-		r.Header.Set(RequestIDHeader, id)
+		r.Header.Set(requestIDHeader, id)
 	}
 	if r.Host = r.Header.Get("Host"); r.Host == "" {
 		r.Host = e.RequestContext.DomainName
