@@ -30,7 +30,7 @@ type Client struct {
 
 // Options tune a Client; a zero field takes its default.
 type Options struct {
-	HTTP     *http.Client
+	HTTP     *http.Client  // default: one that waits 2 minutes for the answer to a request once it is sent
 	Parallel int           // PUTs in flight, of all files together; default 4
 	GiveUp   time.Duration // how long a call is tried again once it has failed; default 5 minutes
 	Waiting  func(error)   // told, from several goroutines, what went wrong each time a call is to be tried again
@@ -39,7 +39,9 @@ type Options struct {
 // New returns a client of the server at url, with a JWT of the user.
 func New(url, token string, o Options) *Client {
 	if o.HTTP == nil {
-		o.HTTP = &http.Client{}
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.ResponseHeaderTimeout = 2 * time.Minute // S3 may take one to put a large object together
+		o.HTTP = &http.Client{Transport: transport}
 	}
 	if o.Parallel == 0 {
 		o.Parallel = 4
