@@ -55,7 +55,7 @@ type Job struct {
 	StopAt   time.Time     // when to claim no more; zero: never
 	Finish   time.Duration // how long what is in flight may take after a stop
 	Patience time.Duration // how long to wait for the leases of other processes; negative: until they end
-	Backoff  time.Duration // before the second attempt, doubled after each of the first five; 0: half a second
+	Backoff  time.Duration // before the second attempt, then doubled, up to sixteenfold; 0: half a second
 }
 
 // Errors that end a run before its work is done. Leases are given back in each case.
