@@ -94,7 +94,6 @@ type SweepUploads struct {
 	Base
 	Database  Database
 	Storage   Storage
-	Migration Migration
 	Retention Retention
 }
 
@@ -102,8 +101,7 @@ func (c *SweepUploads) load(l *loader) {
 	c.Base = l.base()
 	c.Database = l.database()
 	c.Storage = l.storage()
-	c.Migration = l.migration()
-	c.Retention = l.retention(c.Migration)
+	c.Retention = l.retention(l.migration())
 }
 
 // MigrateSchema configures the function that brings the database schema up.

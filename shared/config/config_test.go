@@ -89,8 +89,12 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sweep.Retention.Grace != 168*time.Hour || sweep.Retention.UploadTTL != 24*time.Hour || sweep.Migration.Lease != 2*time.Minute {
+	if sweep.Retention.Grace != 168*time.Hour || sweep.Retention.UploadTTL != 24*time.Hour {
 		t.Errorf("sweep is %+v", sweep)
+	}
+	command, err := config.Load[config.Command](development.get)
+	if err != nil || command.Migration.Lease != 2*time.Minute {
+		t.Errorf("command is %+v, %v", command, err)
 	}
 }
 
