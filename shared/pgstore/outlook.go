@@ -34,10 +34,11 @@ func (s *Store) Outlook(ctx context.Context, ids []track.ID) (track.Outlook, err
 const exactly = 100_000
 
 // The rows that a worker of a direction would claim, now or when their lease is over:
-// claimToS3 and claimToLocal, live leases included.
+// claimToS3 and claimToLocal, live leases included. $3 asks for uploaded tracks, too: to S3
+// it makes no difference.
 const (
 	remainingToS3 = `FROM tracks t
-		WHERE t.storage_backend = 'local' AND t.deleted_at IS NULL AND t.file_path <> ''
+		WHERE t.storage_backend = 'local' AND t.deleted_at IS NULL AND t.file_path <> '' AND $3::boolean IS NOT NULL
 			AND NOT EXISTS (SELECT FROM track_migrations m WHERE m.track_id = t.id
 				AND m.direction = 'to_s3' AND m.file_version = t.file_version AND ` + isFailure + `)`
 	remainingToLocal = `FROM tracks t
@@ -49,11 +50,9 @@ const (
 // Remaining counts the tracks that can be claimed or are leased; above 100,000 it returns
 // the planner's estimate of the rows that are still on that side, and at least 100,000.
 func (s *Store) Remaining(ctx context.Context, d track.Direction, ids []track.ID, uploaded bool) (n int64, err error) {
-	from, index := remainingToS3+` AND NOT $3::boolean`, "tracks_storage_backend_local_idx"
+	from, index := remainingToS3, "tracks_storage_backend_local_idx"
 	if d == track.ToLocal {
 		from, index = remainingToLocal, "tracks_storage_backend_s3_idx"
-	} else {
-		uploaded = false
 	}
 	err = retry(ctx, func() error {
 		return s.pool.QueryRow(ctx, `

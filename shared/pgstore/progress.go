@@ -51,11 +51,9 @@ func (s *Store) Progress(ctx context.Context) (track.Progress, error) {
 // Candidates yields the tracks that could be claimed now or when their lease is over, in
 // the order of their ids, without leasing them. It ends after an error.
 func (s *Store) Candidates(ctx context.Context, d track.Direction, ids []track.ID, uploaded bool) iter.Seq2[track.Lease, error] {
-	from := remainingToS3 + ` AND NOT $3::boolean`
+	from := remainingToS3
 	if d == track.ToLocal {
 		from = remainingToLocal
-	} else {
-		uploaded = false
 	}
 	return func(yield func(track.Lease, error) bool) {
 		rows, err := s.pool.Query(ctx, `
