@@ -50,14 +50,13 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 		return err
 	}
 	defer m.close()
-	target := map[track.Direction]string{track.ToS3: track.S3, track.ToLocal: track.Local}[d]
-	ids, there, err := f.locate(ctx, m, target)
+	ids, there, err := f.locate(ctx, m, d.Backend())
 	if err != nil {
 		return finished(ctx, false, err)
 	}
 	out := newMoveReport(m, f.JSON)
 	for _, id := range there {
-		out.skipped(id, target)
+		out.skipped(id, d.Backend())
 	}
 	nothing := len(f.Track) > 0 && len(ids) == 0
 	if f.DryRun {

@@ -231,14 +231,13 @@ func (s scenario) test(t *testing.T) {
 	f := &fault{op: op, how: how, times: times}
 	store := faultyS3{r.S3, f}
 	var mover migrate.Mover = migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: store, Large: store, Sniff: noSniff})
-	target := track.S3
 	if d == track.ToLocal {
 		r.run(r.upload(), job())
 		for _, path := range []string{"0.wav", "1.wav"} {
 			r.remove(path) // to be fetched; the others are kept
 		}
 		r.turn(d)
-		mover, target = migrate.NewRestore(migrate.Restore{Disk: r.Disk, Bucket: store}), track.Local
+		mover = migrate.NewRestore(migrate.Restore{Disk: r.Disk, Bucket: store})
 	}
 	j := job()
 	j.Lease = 600 * time.Millisecond
@@ -267,7 +266,7 @@ func (s scenario) test(t *testing.T) {
 		t.Errorf("the run after it: %+v", summary)
 	}
 	for id, c := range want {
-		r.holds(id, target, c)
+		r.holds(id, d.Backend(), c)
 	}
 	r.settled()
 	// One whose beginning or end nobody heard of is left to the sweep.

@@ -43,7 +43,7 @@ func TestAnUndeletedTrackMovesAfterASweep(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", d, err)
 		}
-		r.holds(id, map[track.Direction]string{track.ToS3: track.S3, track.ToLocal: track.Local}[d], old)
+		r.holds(id, d.Backend(), old)
 		if d == track.ToS3 {
 			r.remove("x.wav")
 		}

@@ -14,6 +14,14 @@ const (
 	ToLocal Direction = "to_local" // a rollback
 )
 
+// Backend returns the storage backend that tracks move to.
+func (d Direction) Backend() string {
+	if d == ToLocal {
+		return Local
+	}
+	return S3
+}
+
 // MigrationState is where the move of one file version stands.
 type MigrationState string
 
