@@ -30,6 +30,9 @@ import (
 type guard struct {
 	proxy *httputil.ReverseProxy
 	spool string // folder for bodies that are too large for memory
+	// hangUp closes connections to versitygw that have nothing to do. It waits for ten seconds, before it stops, for one
+	// that was made and that no request has come to use.
+	hangUp func()
 }
 
 // memoryLimit is the size up to which a body is held in memory, in bytes.
@@ -42,7 +45,8 @@ func newGuard(upstream, spool string, onCreate func(s3event.Created), logTo io.W
 		DisableCompression:  true, // or it would ask for gzip on its own
 	}
 	return &guard{
-		spool: spool,
+		spool:  spool,
+		hangUp: transport.CloseIdleConnections,
 		proxy: &httputil.ReverseProxy{
 			Transport: refusals{transport},
 			ErrorLog:  log.New(logTo, "s3 guard: ", 0),

@@ -52,6 +52,7 @@ type Server struct {
 	VersionsDir    string // holds a folder per bucket, with the versions that are not the latest
 
 	gateway *child.Process
+	guard   *guard
 	front   *http.Server
 }
 
@@ -117,10 +118,8 @@ func start(ctx context.Context, cfg Config) (_ *Server, err error) {
 			cfg.OnCreate(event.JSON())
 		}
 	}
-	s.front = &http.Server{
-		Handler:           newGuard(strings.TrimPrefix(s.DirectEndpoint, "http://"), spool, onCreate, cfg.Log),
-		ReadHeaderTimeout: 10 * time.Second,
-	}
+	s.guard = newGuard(strings.TrimPrefix(s.DirectEndpoint, "http://"), spool, onCreate, cfg.Log)
+	s.front = &http.Server{Handler: s.guard, ReadHeaderTimeout: 10 * time.Second}
 	go s.front.Serve(listener) //nolint:errcheck // ends with Stop
 	return s, nil
 }
@@ -195,6 +194,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	if err != nil {
 		err = errors.Join(err, s.front.Close())
 	}
+	s.guard.hangUp()
 	return errors.Join(err, s.gateway.Stop(ctx, syscall.SIGTERM))
 }
 
