@@ -15,7 +15,6 @@ import (
 	"trackstore/shared/migrate"
 	"trackstore/shared/pgstore"
 	"trackstore/shared/s3store"
-	"trackstore/shared/secrets"
 	"trackstore/shared/track"
 )
 
@@ -62,12 +61,8 @@ func openMigration(ctx context.Context, c *console) (*migration, error) {
 	if err != nil {
 		return nil, withHint(err, envHint)
 	}
-	url, err := secrets.DatabaseURL(ctx, cfg.Database, awsdefault.Load)
-	if err != nil {
-		return nil, err
-	}
 	m := &migration{console: c, cfg: cfg, log: cfg.Logger(c.stderr)}
-	if m.ledger, err = openDatabase(ctx, url.Reveal(), 8); err != nil {
+	if m.ledger, err = openDatabase(ctx, cfg.Database, 8); err != nil {
 		return nil, finished(ctx, false, err)
 	}
 	if m.bucket, err = s3store.Open(ctx, cfg.Storage.S3, awsdefault.Load); err != nil {

@@ -86,9 +86,14 @@ func databaseURL(ctx context.Context, c *console) (string, error) {
 	return url.Reveal(), err
 }
 
-// openDatabase opens a database that has trackstore's tables.
-func openDatabase(ctx context.Context, url string, maxConns int32) (*pgstore.Store, error) {
-	store, err := pgstore.Open(ctx, url, maxConns)
+// openDatabase opens a database that has trackstore's tables. A secret may be rotated while a migration takes hours; a
+// password that the configuration holds itself is right or wrong at once.
+func openDatabase(ctx context.Context, db config.Database, maxConns int32) (store *pgstore.Store, err error) {
+	if db.SecretARN == "" {
+		store, err = pgstore.Open(ctx, db.URL.Reveal(), maxConns)
+	} else {
+		store, err = pgstore.OpenSecret(ctx, secrets.Database(db, awsdefault.Load), maxConns)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
 	"trackstore/shared/s3store"
-	"trackstore/shared/secrets"
 	"trackstore/shared/sweep"
 )
 
@@ -69,11 +68,7 @@ func openSweeper(ctx context.Context, c *console) (*sweep.Sweeper, error) {
 	}
 	cfg.LogLevel = max(cfg.LogLevel, slog.LevelWarn) // what is done is on standard output already
 	logger := cfg.Logger(c.stderr)
-	url, err := secrets.DatabaseURL(ctx, cfg.Database, awsdefault.Load)
-	if err != nil {
-		return nil, err
-	}
-	store, err := openDatabase(ctx, url.Reveal(), 4)
+	store, err := openDatabase(ctx, cfg.Database, 4)
 	if err != nil {
 		return nil, err
 	}
