@@ -435,7 +435,7 @@ func testHTTPAPI(t *testing.T, s *stack) {
 	}
 }
 
-// The schema is brought up by this deployment exactly when it has changed, and before the functions that need it.
+// The schema is brought up by this deployment when it or the database has changed, and before the functions that need it.
 func testSchema(t *testing.T, s *stack) {
 	files, err := fs.Glob(migrations.FS, "*.up.sql")
 	if err != nil {
@@ -444,6 +444,16 @@ func testSchema(t *testing.T, s *stack) {
 	last, _, _ := strings.Cut(slices.Max(files), "_")
 	schema := s.resource(t, "SchemaMigration", "Custom::TrackstoreSchema")
 	schema.at("Version").is(strings.TrimLeft(last, "0")) // template.yaml names the last migration
+	before := schema.at("Database").value
+	for name, other := range map[string]string{
+		"DatabaseSecretArn": production["JwtSecretArn"], "DatabaseUrl": "postgres://restored.example.com/platform", "SecretsVersion": "2",
+	} {
+		changed := &stack{document: s.document, parameters: maps.Clone(s.parameters)}
+		changed.parameters[name] = other
+		if cmp.Equal(before, changed.resource(t, "SchemaMigration", "Custom::TrackstoreSchema").at("Database").value) {
+			t.Errorf("with another %s the functions may meet a database whose schema is old", name)
+		}
+	}
 	schema.at("ServiceToken").is("<MigrateSchemaFunction.Arn>")
 	if schema.at("ServiceTimeout").number() <= s.resource(t, "MigrateSchemaFunction", "AWS::Lambda::Function").at("Timeout").number() {
 		t.Error("the deployment gives up before the function")
