@@ -283,7 +283,7 @@ func testPrivileges(t *testing.T, s *stack) {
 func testBucket(t *testing.T, s *stack) {
 	b := s.resource(t, "TracksBucket", "AWS::S3::Bucket")
 	whole := object{t, "TracksBucket", s.section("Resources")["TracksBucket"]}
-	whole.at("DeletionPolicy").is("Retain")
+	whole.at("DeletionPolicy").is("RetainExceptOnCreate") // plain Retain would keep it when the first deployment is taken back
 	whole.at("UpdateReplacePolicy").is("Retain")
 	for _, block := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
 		b.at("PublicAccessBlockConfiguration." + block).is(true)
