@@ -25,7 +25,8 @@ type Finding struct {
 // The kinds of findings.
 const (
 	ObjectMissing    = "object_missing"
-	ObjectDiffers    = "object_differs" // from what was recorded at the flip
+	ObjectUnreadable = "object_unreadable" // S3 has it and does not give it: it is in an archive, say
+	ObjectDiffers    = "object_differs"    // from what was recorded at the flip
 	LocalDiffers     = "local_differs"
 	LocalUnreadable  = "local_unreadable"
 	LocalShared      = "local_shared" // another track names the file, and is local, or was within the grace
@@ -134,16 +135,14 @@ func (v *verifier) verify(ctx context.Context, l track.Lease) error {
 
 func (v *verifier) compare(ctx context.Context, l track.Lease) (findings []Finding, read int64, recorded bool, err error) {
 	object, err := v.bucket.Head(ctx, l.Key, l.VersionID)
-	if errors.Is(err, track.ErrNotFound) {
-		return []Finding{finding(ObjectMissing, l, err.Error())}, 0, false, nil
+	var sum uint64
+	if err == nil {
+		object.VersionID = l.VersionID
+		sum, err = readSum(ctx, v.bucket, object)
 	}
 	if err != nil {
-		return nil, 0, false, err
-	}
-	object.VersionID = l.VersionID
-	sum, err := readSum(ctx, v.bucket, object)
-	if err != nil {
-		return nil, 0, false, err
+		findings, err = v.notRead(ctx, l, err)
+		return findings, 0, false, err
 	}
 	read, checksum := object.Size, track.HexSum(sum)
 	if s3Sum, err := objectSum(ctx, v.bucket, object); err != nil {
@@ -172,6 +171,21 @@ func (v *verifier) compare(ctx context.Context, l track.Lease) (findings []Findi
 		findings = append(findings, finding(LocalDiffers, l, detail))
 	}
 	return findings, read + size, recorded, nil
+}
+
+// notRead is what is found of an object whose reading ended with err. Where S3 gives no
+// object at all, that says nothing of this one.
+func (v *verifier) notRead(ctx context.Context, l track.Lease, err error) ([]Finding, error) {
+	if errors.Is(err, track.ErrNotFound) {
+		return []Finding{finding(ObjectMissing, l, err.Error())}, nil
+	}
+	if track.IsRetryable(err) || ctx.Err() != nil {
+		return nil, err
+	}
+	if down := reachable(ctx, v.files, v.bucket); down != nil {
+		return nil, down
+	}
+	return []Finding{finding(ObjectUnreadable, l, err.Error())}, nil
 }
 
 // differs says how bytes differ from what is recorded, or nothing.
