@@ -258,10 +258,10 @@ func testPrivileges(t *testing.T, s *stack) {
 			on(uploads, "s3:GetObject", "s3:GetObjectVersion")),
 		"MigrateBatchFunctionRole": slices.Concat(secret, on(bucket, "s3:ListBucket"),
 			on(uploads, "s3:GetObject", "s3:GetObjectVersion"),
-			on(migrated, "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:GetObject", "s3:GetObjectVersion")),
+			on(migrated, "s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion")),
 		"SweepUploadsFunctionRole": slices.Concat(secret, on(bucket, "s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"),
-			on(uploads, "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
-			on(migrated, "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")),
+			on(uploads, "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"),
+			on(migrated, "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload")),
 		"MigrateSchemaFunctionRole": secret,
 		"MigrateStorageStateMachineRole": slices.Concat(
 			on("<MigrateBatchFunction.Arn>", "lambda:InvokeFunction"),
