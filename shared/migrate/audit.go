@@ -19,6 +19,8 @@ type Uses interface {
 	// UseOf tells what an object (backend s3), or a file by any of its paths (local), is for now.
 	UseOf(ctx context.Context, backend string, names ...string) (track.Use, error)
 	Names(ctx context.Context, l track.Lease) (bool, error)
+	// LeftPaths yields the paths of files that tracks gave up within grace.
+	LeftPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error]
 }
 
 // Listed is a backend whose contents can be listed.
@@ -61,6 +63,10 @@ func Audit(
 	if err := each(ctx, uses.Stored(ctx), every, a.row); err != nil {
 		return a.result, err
 	}
+	var err error
+	if a.odd, err = files.OddPaths(uses.LeftPaths(ctx, grace)); err != nil {
+		return a.result, err
+	}
 	for file, err := range files.List(ctx, "") {
 		if err != nil {
 			return a.result, err
@@ -94,7 +100,8 @@ type auditor struct {
 	bucket      ListedBucket
 	grace       time.Duration
 	found       func(Finding)
-	keys, paths pathSet // that rows name
+	keys, paths pathSet             // that rows name
+	odd         map[string][]string // that rows named
 
 	mu     sync.Mutex
 	result Audited
@@ -160,7 +167,7 @@ func (a *auditor) unknown(ctx context.Context, backend string, o track.Object) e
 	names := []string{o.Key}
 	if backend == track.Local {
 		if plain, err := a.files.PlainPaths(o.Key); err == nil {
-			names = plain
+			names = append(plain, a.odd[plain[0]]...)
 		}
 	}
 	use, err := a.uses.UseOf(ctx, backend, names...)

@@ -84,6 +84,16 @@ func (s *Store) UseOf(ctx context.Context, backend string, names ...string) (tra
 	return use, s.failure("see what "+names[0]+" is for", err)
 }
 
+// LeftPaths yields the paths of files that tracks gave up within grace: of deleted ones, and
+// those that are discarded.
+func (s *Store) LeftPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error] {
+	return s.paths(ctx, `
+		SELECT file_path FROM tracks WHERE file_path <> '' AND deleted_at > now() - $1::interval
+		UNION ALL
+		SELECT storage_key FROM track_discards
+		WHERE backend = 'local' AND gone_at IS NULL AND discarded_at > now() - $1::interval`, grace)
+}
+
 // trackOf returns the track whose id a key holds, or the nil UUID.
 func trackOf(key string) track.ID {
 	parts := strings.Split(key, "/")

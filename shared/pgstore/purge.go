@@ -89,10 +89,15 @@ func (s *Store) Unfinished(ctx context.Context) iter.Seq2[track.Lease, error] {
 // LocalPaths yields the file_path of every local track that has one, and was not deleted
 // longer than grace ago.
 func (s *Store) LocalPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error] {
+	return s.paths(ctx, `
+		SELECT t.file_path FROM tracks t WHERE t.storage_backend = 'local' AND t.file_path <> '' AND `+isKept, grace)
+}
+
+// paths yields rows of a path.
+func (s *Store) paths(ctx context.Context, sql string, args ...any) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		rows, err := s.pool.Query(ctx, `
-			SELECT t.file_path FROM tracks t WHERE t.storage_backend = 'local' AND t.file_path <> '' AND `+isKept, grace)
-		stream(rows, err, func(err error) error { return s.failure("list local files", err) }, yield, pgx.RowTo[string])
+		rows, err := s.pool.Query(ctx, sql, args...)
+		stream(rows, err, func(err error) error { return s.failure("list files", err) }, yield, pgx.RowTo[string])
 	}
 }
 
