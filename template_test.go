@@ -185,6 +185,7 @@ func testFunctions(t *testing.T, s *stack) {
 		f.at("Architectures").is([]string{"arm64"})
 		f.at("TracingConfig.Mode").is("PassThrough")
 		f.at("LoggingConfig.LogFormat").is("JSON")
+		f.at("LoggingConfig.ApplicationLogLevel").is("DEBUG") // or LOG_LEVEL=debug shows nothing
 		if !strings.HasSuffix(f.at("Description").string(), "(secrets: version 1)") {
 			t.Errorf("%s does not start anew after a rotation of secrets", id)
 		}

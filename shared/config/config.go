@@ -34,11 +34,20 @@ type Base struct {
 // Logger returns the program's logger, which writes a JSON object a line to w, and
 // begins by logging the configuration's warnings to it.
 func (b Base) Logger(w io.Writer) *slog.Logger {
-	logger := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: b.LogLevel}))
+	logger := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: b.LogLevel, ReplaceAttr: nameTime}))
 	for _, p := range b.Warnings {
 		logger.Warn("configuration", "problem", p)
 	}
 	return logger
+}
+
+// nameTime gives a line's time the name by which Lambda looks for it: where it finds none,
+// every line's level is INFO to it.
+func nameTime(groups []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey && len(groups) == 0 {
+		a.Key = "timestamp"
+	}
+	return a
 }
 
 // PresignUpload configures the HTTP API.

@@ -2,10 +2,12 @@ package config_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -124,5 +126,23 @@ func TestLoggerBeginsWithTheWarnings(t *testing.T) {
 	cfg.Logger(&out).Info("not shown")
 	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"variable":"TRACK_STORAGE_BACKEND","value":"minio","rule":11`) {
 		t.Errorf("logged:\n%s", got)
+	}
+}
+
+// Lambda takes a line's level from it only where it finds both by these names.
+func TestLambdaUnderstandsTheLines(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.Load[config.ObjectCreated](production.get)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	cfg.Logger(&out).Error("broken")
+	var line struct {
+		Level     string    `json:"level"`
+		Timestamp time.Time `json:"timestamp"`
+	}
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Level != "ERROR" || line.Timestamp.IsZero() {
+		t.Errorf("%s: %v", out.String(), err)
 	}
 }
