@@ -99,64 +99,67 @@ func (s *Store) Delete(_ context.Context, key string) error {
 }
 
 // List yields all regular files whose paths begin with prefix, in no order, without
-// checksums; not links, nor what is in the making. It ends after an error.
+// checksums; not links, nor what is in the making. A folder that cannot be read is yielded,
+// by its path, with the error, and the others follow.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[track.Object, error] {
 	return func(yield func(track.Object, error) bool) {
 		root, err := s.openRoot()
-		if err == nil {
-			defer root.Close()
-			_, err = walk(ctx, root, path.Dir(prefix+"x"), func(o track.Object) bool {
-				return !strings.HasPrefix(o.Key, prefix) || yield(o, nil)
-			})
-		}
 		if err != nil {
 			yield(track.Object{}, failure("list", prefix, err))
+			return
 		}
+		defer root.Close()
+		walk(ctx, root, path.Dir(prefix+"x"), func(o track.Object, err error) bool {
+			if err == nil && !strings.HasPrefix(o.Key, prefix) {
+				return true
+			}
+			return yield(o, failure("list", o.Key, err))
+		})
 	}
 }
 
-// walk calls visit for each regular file under dir, until it returns false. A file that
-// vanishes on the way is passed over.
-func walk(ctx context.Context, root *os.Root, dir string, visit func(track.Object) bool) (more bool, err error) {
+// walk calls visit for each regular file under dir, and with the error for what cannot be
+// read, until it returns false. What vanishes on the way is passed over.
+func walk(ctx context.Context, root *os.Root, dir string, visit func(track.Object, error) bool) (more bool) {
 	d, err := root.Open(dir)
 	if errors.Is(err, os.ErrNotExist) {
-		return true, nil
+		return true
 	}
 	if err != nil {
-		return false, err
+		return visit(track.Object{Key: dir}, err)
 	}
 	defer d.Close()
 	for {
 		// In pieces: a folder may hold millions of files.
 		names, err := d.Readdirnames(1024)
 		if errors.Is(err, io.EOF) {
-			return true, nil
+			return true
 		}
 		if err == nil {
 			err = context.Cause(ctx)
 		}
 		if err != nil {
-			return false, err
+			return visit(track.Object{Key: dir}, err)
 		}
 		for _, name := range names {
-			if more, err := visitEntry(ctx, root, path.Join(dir, name), visit); !more || err != nil {
-				return more, err
+			if !visitEntry(ctx, root, path.Join(dir, name), visit) {
+				return false
 			}
 		}
 	}
 }
 
-func visitEntry(ctx context.Context, root *os.Root, name string, visit func(track.Object) bool) (more bool, err error) {
+func visitEntry(ctx context.Context, root *os.Root, name string, visit func(track.Object, error) bool) (more bool) {
 	info, err := root.Lstat(name)
 	switch {
 	case errors.Is(err, os.ErrNotExist), err == nil && name == workDir:
-		return true, nil
+		return true
 	case err != nil:
-		return false, err
+		return visit(track.Object{Key: name}, err)
 	case info.IsDir():
 		return walk(ctx, root, name, visit)
 	case info.Mode().IsRegular():
-		return visit(describe(name, info)), nil
+		return visit(describe(name, info), nil)
 	}
-	return true, nil
+	return true
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io/fs"
 	"iter"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ type ListedBucket interface {
 // ListedFiles is the disk, as far as an audit needs it.
 type ListedFiles interface {
 	LocalFiles
+	// List yields a folder that cannot be read with the error, and goes on after it.
 	Listed
 }
 
@@ -68,6 +70,11 @@ func Audit(
 		return a.result, err
 	}
 	for file, err := range files.List(ctx, "") {
+		if errors.Is(err, fs.ErrPermission) { // as of the lost+found of a disk
+			a.result.Findings++
+			found(Finding{Kind: LocalUnreadable, Path: file.Key, Detail: err.Error()})
+			continue
+		}
 		if err != nil {
 			return a.result, err
 		}
