@@ -497,26 +497,27 @@ func testAlarms(t *testing.T, s *stack) {
 	for _, id := range s.ids("AWS::CloudWatch::Alarm") {
 		alarm := s.resource(t, id, "AWS::CloudWatch::Alarm")
 		alarm.at("AlarmActions").is([]string{production["AlarmTopicArn"]})
+		alarm.at("TreatMissingData").is("notBreaching") // what is 0 is not written
 		what := alarm.at("Namespace").string() + " " + alarm.at("MetricName").string()
 		for _, dimension := range alarm.at("Dimensions").items() {
-			what += " " + dimension.at("Value").string()
+			what += " " + dimension.at("Name").string() + "=" + dimension.at("Value").string()
 		}
 		watched[what] = true
 	}
 	want := []string{
-		"AWS/SQS ApproximateNumberOfMessagesVisible <ObjectCreatedDeadLetters.QueueName>",
-		"AWS/SQS ApproximateAgeOfOldestMessage <ObjectCreatedQueue.QueueName>",
-		"AWS/ApiGateway 5xx <HttpApi>",
-		"AWS/States ExecutionsFailed <MigrateStorageStateMachine>",
+		"AWS/SQS ApproximateNumberOfMessagesVisible QueueName=<ObjectCreatedDeadLetters.QueueName>",
+		"AWS/SQS ApproximateAgeOfOldestMessage QueueName=<ObjectCreatedQueue.QueueName>",
+		"AWS/ApiGateway 5xx ApiId=<HttpApi>",
+		"AWS/States ExecutionsFailed StateMachineArn=<MigrateStorageStateMachine>",
 	}
 	for _, id := range s.ids("AWS::Lambda::Function") {
-		want = append(want, "AWS/Lambda Errors <"+id+">")
+		want = append(want, "AWS/Lambda Errors FunctionName=<"+id+">")
 	}
-	own := ownMetrics(t)
+	own, ofOneFunction := ownMetrics(t), regexp.MustCompile(`^Function=<[A-Za-z]+>$`)
 	for what := range watched {
 		if name, isOwn := strings.CutPrefix(what, "trackstore "); isOwn {
-			name, _, _ = strings.Cut(name, " ")
-			if !own[name] {
+			name, dimensions, _ := strings.Cut(name, " ")
+			if !own[name] || !ofOneFunction.MatchString(dimensions) {
 				t.Errorf("an alarm watches %s, which no function writes", what)
 			}
 		}
