@@ -419,6 +419,7 @@ func testHTTPAPI(t *testing.T, s *stack) {
 	stage := s.resource(t, "HttpApiApiGatewayDefaultStage", "AWS::ApiGatewayV2::Stage")
 	stage.at("DefaultRouteSettings.ThrottlingRateLimit").is(200)
 	stage.at("DefaultRouteSettings.ThrottlingBurstLimit").is(400)
+	stage.at("DefaultRouteSettings.DetailedMetricsEnabled").is(nil) // they cost, and nothing reads them
 	stage.at("AccessLogSettings.DestinationArn").is("<ApiAccessLogs.Arn>")
 	format := stage.at("AccessLogSettings.Format").string()
 	var line map[string]any
