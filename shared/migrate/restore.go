@@ -81,6 +81,9 @@ func (r *Restore) Move(ctx context.Context, lease track.Lease) (track.Outcome, e
 			err = fmt.Errorf("%w: the file %q has %d bytes with CRC64NVME %s, the object %d with %s", track.ErrMismatch,
 				outcome.NewPath, size, track.HexSum(sum), object.Size, outcome.NewChecksum)
 		}
+		if track.IsRetryable(err) {
+			return track.Outcome{}, err
+		}
 		if err != nil {
 			return failure(lease, track.Mismatch, err), nil
 		}
