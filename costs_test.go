@@ -48,7 +48,7 @@ func TestCosts(t *testing.T) {
 			requests*(price("request")+price("invocation")+price("api_gbs")*price("compute")+price("log_gb")*price("log")) +
 			uploads*(price("write")+2*price("read")+3*price("message")+price("invocation")+price("event_gbs")*price("compute")+price("log_gb")*price("log")) +
 			plays*price("read") +
-			price("sweeps")*(price("invocation")+price("compute"))
+			price("sweeps")*(price("invocation")+price("compute")+3*price("write"))
 		migration := tracks*(price("write")+price("read")+price("copy_gbs")*price("compute")) +
 			tracks/price("batch")*(price("invocation")+5*price("transition"))
 		for row, value := range map[string]float64{
