@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -39,5 +40,19 @@ func TestAuditGoesOnAfterAFolderThatItMayNotRead(t *testing.T) {
 	<-done
 	if err != nil || audited.Files != 3 || audited.Findings != 3 || kinds[migrate.LocalUnreadable+" lost+found"] != 1 {
 		t.Errorf("%+v, %v, %v", audited, kinds, err)
+	}
+}
+
+// A file whose name is no text is one that no row can name.
+func TestAuditOfAFileWhoseNameIsNoText(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("caf\xe9.wav", []byte("x"))
+	r.write("caf\xe9/a.wav", []byte("x"))
+	var found []string
+	a, err := migrate.Audit(t.Context(), r.Store, r.Disk, r.S3, time.Nanosecond, func(f migrate.Finding) { found = append(found, f.Kind+" "+f.Path) })
+	slices.Sort(found)
+	if want := []string{migrate.FileWithoutRow + " caf\xe9.wav", migrate.FileWithoutRow + " caf\xe9/a.wav"}; err != nil || !slices.Equal(found, want) {
+		t.Errorf("%+v, %q, %v", a, found, err)
 	}
 }

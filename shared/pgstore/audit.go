@@ -3,8 +3,10 @@ package pgstore
 import (
 	"context"
 	"iter"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"trackstore/shared/track"
 )
@@ -74,8 +76,10 @@ func (s *Store) UseOf(ctx context.Context, backend string, names ...string) (tra
 	if backend == track.Local {
 		sql = useOfFile
 	}
+	// A file may have a name that is no text; no row can.
+	known := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !utf8.ValidString(name) })
 	err := retry(ctx, func() error {
-		return s.pool.QueryRow(ctx, sql, names, trackOf(names[0])).Scan(
+		return s.pool.QueryRow(ctx, sql, known, trackOf(names[0])).Scan(
 			&use.Named, &use.Pending, &use.Leased, &use.TrackID, &since, &use.Reason)
 	})
 	if since != nil {
