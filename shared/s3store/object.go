@@ -66,7 +66,7 @@ func checksums(values map[track.Algorithm]*string) []track.Checksum {
 
 // Open reads length bytes of an object from offset, to its end where length is negative or
 // reaches beyond. From the end on there is nothing to read. Reading fails with
-// track.ErrUnavailable where the connection breaks.
+// track.ErrUnavailable where the connection breaks or falls silent.
 func (s *Store) Open(ctx context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error) {
 	if length == 0 {
 		return http.NoBody, nil

@@ -76,6 +76,7 @@ func New(cfg Config) (*Store, error) {
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = httpClient(nil)
 	}
+	cfg.HTTPClient = impatient{cfg.HTTPClient}
 	if cfg.MaxAttempts == 0 {
 		cfg.MaxAttempts = 3
 	}
