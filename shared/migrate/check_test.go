@@ -1,12 +1,17 @@
 package migrate_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"trackstore/shared/migrate"
 	"trackstore/shared/s3store"
@@ -42,5 +47,40 @@ func TestVerifyGoesOnAfterAnObjectThatCannotBeRead(t *testing.T) {
 	}
 	if len(found) != 1 || found[0].Kind != migrate.ObjectUnreadable || found[0].TrackID != id || !strings.Contains(found[0].Detail, "InvalidObjectState") {
 		t.Errorf("%+v", found)
+	}
+}
+
+// counted counts how often an object is read.
+type counted struct {
+	*s3store.Store
+	reads atomic.Int32
+}
+
+func (s *counted) Open(ctx context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error) {
+	if strings.HasPrefix(key, track.UploadsPrefix) {
+		s.reads.Add(1)
+	}
+	return s.Store.Open(ctx, key, versionID, offset, length)
+}
+
+// An upload may have come with another checksum than CRC64NVME. It is read once all the same.
+func TestVerifyReadsAnObjectOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := r.insert("")
+	key, c := track.UploadKey(id, track.NewID(), "x.wav"), []byte("uploaded")
+	if _, err := r.Bucket.Client().PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: &r.Bucket.Name, Key: &key, Body: bytes.NewReader(c), ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r.Exec(`UPDATE tracks SET storage_backend = 's3', storage_key = $2 WHERE id = $1`, id, key)
+	bucket := &counted{Store: r.S3}
+	v, err := migrate.Verify(t.Context(), r.Store, r.Disk, bucket, 1, func(f migrate.Finding) { t.Errorf("%+v", f) })
+	if err != nil || v.Checked != 1 || v.Recorded != 1 || bucket.reads.Load() != 1 {
+		t.Errorf("%+v, %v, %d reads", v, err, bucket.reads.Load())
+	}
+	if got := r.one(`SELECT crc64nvme || ' ' || size FROM track_migrations`); got != track.HexSum(crcOf(c))+" 8" {
+		t.Errorf("%s is recorded", got)
 	}
 }

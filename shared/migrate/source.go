@@ -63,12 +63,19 @@ func readFile(ctx context.Context, files Files, buffers *buffers, filePath strin
 
 // objectSum returns an object's CRC64NVME: S3's word where it knows it, else by reading.
 func objectSum(ctx context.Context, bucket Bucket, object track.Object) (uint64, error) {
-	if c, ok := object.Checksum(track.CRC64NVME); ok {
-		if sum, ok := c.CRC64NVMESum(); ok {
-			return sum, nil
-		}
+	if sum, ok := toldSum(object); ok {
+		return sum, nil
 	}
 	return readSum(ctx, bucket, object)
+}
+
+// toldSum returns the CRC64NVME that S3 knows of an object.
+func toldSum(object track.Object) (sum uint64, ok bool) {
+	c, ok := object.Checksum(track.CRC64NVME)
+	if !ok {
+		return 0, false
+	}
+	return c.CRC64NVMESum()
 }
 
 // readSum computes an object's CRC64NVME from its bytes.
