@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"trackstore/shared/migrate"
@@ -54,6 +55,9 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 	if err != nil {
 		return finished(ctx, false, err)
 	}
+	if err := f.covered(ctx, m, d, ids, uploaded); err != nil {
+		return finished(ctx, false, err)
+	}
 	out := newMoveReport(m, f.JSON)
 	for _, id := range there {
 		out.skipped(id, d.Backend())
@@ -97,6 +101,22 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 	out.failures(failures)
 	out.summary(summary)
 	return finished(ctx, len(failures) > 0, nil)
+}
+
+// covered refuses tracks that were named and that a rollback would pass over without a word.
+func (f *moveFlags) covered(ctx context.Context, m *migration, d track.Direction, ids []track.ID, uploaded bool) error {
+	if d != track.ToLocal || uploaded || len(ids) == 0 {
+		return nil
+	}
+	for l, err := range m.ledger.Candidates(ctx, d, ids, true) {
+		if err != nil {
+			return err
+		}
+		if !strings.HasPrefix(l.Key, track.MigratedPrefix) {
+			return withHint(fmt.Errorf("--track %s: it was uploaded to S3, not migrated", l.TrackID), "give --all, too")
+		}
+	}
+	return nil
 }
 
 func (f *moveFlags) validate() error {
