@@ -6,16 +6,25 @@ import (
 	"time"
 )
 
-// Early returns a context that ends ahead of the deadline of ctx, if it has one: by reserve,
-// or by a quarter of what is left where that is less. A call to a server that has gone silent
-// then fails while there is time to say so; at the deadline itself Lambda ends the process,
-// and nobody learns why.
-func Early(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
+// Before returns a time ahead of the deadline of ctx, if it has one: by reserve, or by a
+// quarter of what is left where that is less.
+func Before(ctx context.Context, reserve time.Duration) (at time.Time, ok bool) {
 	deadline, ok := ctx.Deadline()
+	if !ok {
+		return time.Time{}, false
+	}
+	return deadline.Add(-min(time.Until(deadline)/4, reserve)), true
+}
+
+// Early returns a context that ends Before the deadline of ctx, if it has one. A call to a
+// server that has gone silent then fails while there is time to say so; at the deadline itself
+// Lambda ends the process, and nobody learns why.
+func Early(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
+	at, ok := Before(ctx, reserve)
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadline(ctx, deadline.Add(-min(time.Until(deadline)/4, reserve)))
+	return context.WithDeadline(ctx, at)
 }
 
 // Ahead gives handle a context that ends two seconds Early.

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"trackstore/shared/deadline"
 	"trackstore/shared/metrics"
 	"trackstore/shared/track"
 )
@@ -38,10 +39,7 @@ type run struct {
 
 func newRun(ctx context.Context, c Config, o Options) *run {
 	r := &run{Config: c, Options: o, ctx: ctx, there: make(map[string]Backend), started: time.Now()}
-	if deadline, ok := ctx.Deadline(); ok {
-		// Enough to finish a batch that was begun.
-		r.last = deadline.Add(-min(time.Until(deadline)/4, 20*time.Second))
-	}
+	r.last, _ = deadline.Before(ctx, 20*time.Second) // enough to finish a batch that was begun
 	r.odd = sync.OnceValues(func() (map[string][]string, error) { return r.Paths.OddPaths(r.Store.LocalPaths(ctx, r.Grace)) })
 	r.counts.DryRun = o.DryRun
 	for name, b := range c.Backends {
