@@ -56,13 +56,8 @@ func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
 		var outcome track.Outcome
 		steps := []func() error{
 			func() error {
-				claims, err := r.Store.Claim(t.Context(), track.ClaimSpec{
-					Direction: track.ToLocal, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{c.back},
-				})
-				if err == nil {
-					lease = claims.Leases[0]
-				}
-				return err
+				lease = r.claimBack(c.back)
+				return nil
 			},
 			func() (err error) {
 				outcome, err = restore.Move(t.Context(), lease)
@@ -96,10 +91,7 @@ func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
 func TestPurgeBesideAReplacementAndARollback(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	old := content(1, 100)
-	purged, back := r.add("x.wav", old), r.insert("x.wav")
-	r.run(r.upload(), job())
-	r.Exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
+	purged, back, old := r.twins()
 	upload := r.Ticket(purged, track.S3, func(t *track.Ticket) { t.UserID = purged })
 	until := func(moment int) {
 		if moment != 2 {
@@ -126,10 +118,7 @@ func TestPurgeBesideAReplacementAndARollback(t *testing.T) {
 func TestTwoPurgesBesideARollback(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	old := content(1, 100)
-	purged, back := r.add("x.wav", old), r.insert("x.wav")
-	r.run(r.upload(), job())
-	r.Exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
+	purged, back, old := r.twins()
 	r.Exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at, removed_at, gone_at)
 		SELECT $1, 'local', 'x.wav', 'replaced', ago, ago, ago FROM (SELECT now() - interval '1 day' AS ago) AS day`, purged)
 	restore := r.restore()
@@ -138,17 +127,12 @@ func TestTwoPurgesBesideARollback(t *testing.T) {
 			return
 		}
 		r.turn(track.ToLocal)
-		claims, err := r.Store.Claim(t.Context(), track.ClaimSpec{
-			Direction: track.ToLocal, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{back},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		lease := r.claimBack(back)
 		r.purgeBeside(purged, func(int) {})
 		if due, err := r.Store.DueDiscards(t.Context(), track.Local, time.Hour, track.Discard{}, 1); err != nil || len(due) > 0 {
 			t.Errorf("due to a sweep: %+v, %v", due, err)
 		}
-		outcome, err := restore.Move(t.Context(), claims.Leases[0])
+		outcome, err := restore.Move(t.Context(), lease)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,6 +286,28 @@ func orders(n int) (all [][3]int) {
 		}
 	}
 	return all
+}
+
+// twins are two tracks of one file, x.wav, both moved to S3 a day ago.
+func (r *rig) twins() (one, other track.ID, old []byte) {
+	r.Helper()
+	old = content(1, 100)
+	one, other = r.add("x.wav", old), r.insert("x.wav")
+	r.run(r.upload(), job())
+	r.Exec(`UPDATE track_migrations SET finished_at = now() - interval '1 day'`)
+	return one, other, old
+}
+
+// claimBack begins the rollback of one track.
+func (r *rig) claimBack(id track.ID) track.Lease {
+	r.Helper()
+	claims, err := r.Store.Claim(r.Context(), track.ClaimSpec{
+		Direction: track.ToLocal, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{id},
+	})
+	if err != nil || len(claims.Leases) != 1 {
+		r.Fatalf("%d leases, %v", len(claims.Leases), err)
+	}
+	return claims.Leases[0]
 }
 
 // purgeBeside purges the copy of one track; others act by until at each of its moments.
