@@ -21,10 +21,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
+	"trackstore/internal/testenv"
 	"trackstore/shared/auth"
 	"trackstore/shared/config"
-	"trackstore/shared/testenv"
 	"trackstore/shared/track"
 )
 

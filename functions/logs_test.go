@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
+	"trackstore/internal/testenv"
 	"trackstore/shared/auth"
 	"trackstore/shared/config"
-	"trackstore/shared/testenv"
 	"trackstore/shared/track"
 )
 

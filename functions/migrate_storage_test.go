@@ -17,9 +17,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"trackstore/shared/audiotest"
-	"trackstore/shared/devstack/asl"
-	"trackstore/shared/testenv"
+	"trackstore/internal/audiotest"
+	"trackstore/internal/devstack/asl"
+	"trackstore/internal/testenv"
 	"trackstore/shared/track"
 	"trackstore/statemachines"
 )

@@ -8,8 +8,8 @@ import (
 
 	"github.com/Shopify/toxiproxy/v2"
 
-	"trackstore/shared/testenv"
-	"trackstore/shared/testenv/proxy"
+	"trackstore/internal/testenv"
+	"trackstore/internal/testenv/proxy"
 )
 
 // road is a way to a server that can be blocked.

@@ -17,10 +17,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
+	"trackstore/internal/testenv"
 	"trackstore/shared/auth"
 	"trackstore/shared/config"
-	"trackstore/shared/testenv"
 	"trackstore/shared/track"
 )
 

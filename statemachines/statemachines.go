@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"trackstore/shared/devstack/asl"
+	"trackstore/internal/devstack/asl"
 )
 
 //go:embed migrate-storage.asl.json

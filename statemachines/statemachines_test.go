@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"trackstore/shared/devstack/asl"
+	"trackstore/internal/devstack/asl"
 	"trackstore/statemachines"
 )
 

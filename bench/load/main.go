@@ -21,7 +21,7 @@ import (
 	"sync"
 	"time"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
 	"trackstore/shared/auth"
 	"trackstore/shared/client"
 	"trackstore/shared/config"

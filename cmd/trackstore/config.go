@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"trackstore/internal/drift"
 	"trackstore/shared/config"
-	"trackstore/shared/config/drift"
 )
 
 type configCmd struct {

@@ -6,7 +6,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"trackstore/shared/devstack"
+	"trackstore/internal/devstack"
 )
 
 type devCmd struct {

@@ -20,8 +20,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"trackstore/shared/audiotest"
-	"trackstore/shared/testenv"
+	"trackstore/internal/audiotest"
+	"trackstore/internal/testenv"
 )
 
 // localStack is a running `trackstore dev`.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"trackstore/shared/testenv"
+	"trackstore/internal/testenv"
 )
 
 func TestMain(m *testing.M) {

@@ -8,8 +8,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"trackstore/internal/awsdefault"
 	"trackstore/shared/audio"
-	"trackstore/shared/awsdefault"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/migrate"

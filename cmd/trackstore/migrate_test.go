@@ -19,7 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"trackstore/shared/testenv"
+	"trackstore/internal/testenv"
 )
 
 // Each script has a database, a bucket, and its folder disk as the root of the files.

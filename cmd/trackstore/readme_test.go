@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"trackstore/shared/testenv"
+	"trackstore/internal/testenv"
 )
 
 func readme(t *testing.T) string {

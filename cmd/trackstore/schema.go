@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 
-	"trackstore/shared/awsdefault"
+	"trackstore/internal/awsdefault"
 	"trackstore/shared/config"
 	"trackstore/shared/pgstore"
+	"trackstore/shared/places/secrets"
 	"trackstore/shared/schema"
-	"trackstore/shared/secrets"
 	"trackstore/shared/track"
 )
 

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"trackstore/shared/awsdefault"
+	"trackstore/internal/awsdefault"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"

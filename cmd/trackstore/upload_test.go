@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
 )
 
 // storageProxy stands between clients and the stack's S3 server. It counts the PUTs that

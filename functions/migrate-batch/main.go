@@ -10,15 +10,15 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"trackstore/shared/audio"
-	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
-	"trackstore/shared/deadline"
+	"trackstore/shared/config/awsaccess"
 	"trackstore/shared/diskstore"
+	"trackstore/shared/function/deadline"
 	"trackstore/shared/metrics"
 	"trackstore/shared/migrate"
 	"trackstore/shared/pgstore"
+	"trackstore/shared/places/secrets"
 	"trackstore/shared/s3store"
-	"trackstore/shared/secrets"
 )
 
 func main() {

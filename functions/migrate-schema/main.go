@@ -10,11 +10,11 @@ import (
 	"github.com/aws/aws-lambda-go/cfn"
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
-	"trackstore/shared/deadline"
+	"trackstore/shared/config/awsaccess"
+	"trackstore/shared/function/deadline"
+	"trackstore/shared/places/secrets"
 	"trackstore/shared/schema"
-	"trackstore/shared/secrets"
 )
 
 func main() { lambda.Start(handle) }

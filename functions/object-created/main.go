@@ -8,15 +8,15 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
-	"trackstore/shared/deadline"
+	"trackstore/shared/config/awsaccess"
 	"trackstore/shared/diskstore"
+	"trackstore/shared/function/deadline"
 	"trackstore/shared/ingest"
 	"trackstore/shared/metrics"
 	"trackstore/shared/pgstore"
+	"trackstore/shared/places/secrets"
 	"trackstore/shared/s3store"
-	"trackstore/shared/secrets"
 )
 
 func main() {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"trackstore/internal/audiotest"
 	"trackstore/shared/audio"
-	"trackstore/shared/audiotest"
 	"trackstore/shared/track"
 )
 

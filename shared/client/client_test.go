@@ -14,13 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
+	"trackstore/internal/testenv"
+	"trackstore/internal/testenv/stores"
 	"trackstore/shared/auth"
 	"trackstore/shared/client"
 	"trackstore/shared/config"
 	"trackstore/shared/ingest"
-	"trackstore/shared/testenv"
-	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 	"trackstore/shared/upload"
 )

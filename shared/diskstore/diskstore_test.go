@@ -6,8 +6,8 @@ import (
 	"net/url"
 	"testing"
 
+	"trackstore/internal/storetest"
 	"trackstore/shared/diskstore"
-	"trackstore/shared/storetest"
 )
 
 const origin = "https://app.example"

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/minio/crc64nvme"
 
-	"trackstore/shared/audiotest"
-	"trackstore/shared/testenv/stores"
+	"trackstore/internal/audiotest"
+	"trackstore/internal/testenv/stores"
 	"trackstore/shared/track"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"trackstore/shared/testenv/stores"
+	"trackstore/internal/testenv/stores"
 	"trackstore/shared/track"
 )
 

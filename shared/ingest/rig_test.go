@@ -10,11 +10,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
+	"trackstore/internal/testenv"
+	"trackstore/internal/testenv/stores"
 	"trackstore/shared/ingest"
 	"trackstore/shared/metrics"
-	"trackstore/shared/testenv"
-	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 )
 

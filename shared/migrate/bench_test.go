@@ -12,11 +12,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"trackstore/internal/testenv"
 	"trackstore/shared/audio"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/migrate"
 	"trackstore/shared/s3store"
-	"trackstore/shared/testenv"
 	"trackstore/shared/track"
 )
 

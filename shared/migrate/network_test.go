@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"trackstore/internal/testenv/proxy"
 	"trackstore/shared/audio"
 	"trackstore/shared/migrate"
 	"trackstore/shared/pgstore"
-	"trackstore/shared/testenv/proxy"
 	"trackstore/shared/track"
 )
 

@@ -14,11 +14,11 @@ import (
 
 	"github.com/minio/crc64nvme"
 
+	"trackstore/internal/testenv"
+	"trackstore/internal/testenv/stores"
 	"trackstore/shared/audio"
 	"trackstore/shared/migrate"
 	"trackstore/shared/s3store"
-	"trackstore/shared/testenv"
-	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 )
 

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
 	"trackstore/shared/migrate"
 	"trackstore/shared/track"
 )

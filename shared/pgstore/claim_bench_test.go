@@ -10,8 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"trackstore/internal/testenv"
 	"trackstore/shared/pgstore"
-	"trackstore/shared/testenv"
 	"trackstore/shared/track"
 )
 

@@ -13,11 +13,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/minio/crc64nvme"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
+	"trackstore/internal/testenv"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
 	"trackstore/shared/pgstore"
-	"trackstore/shared/testenv"
 	"trackstore/shared/track"
 )
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"trackstore/shared/devstack/localpg"
+	"trackstore/internal/devstack/localpg"
 	"trackstore/shared/pgstore"
 	"trackstore/shared/track"
 )

@@ -3,7 +3,7 @@ package pgstore_test
 import (
 	"testing"
 
-	"trackstore/shared/testenv"
+	"trackstore/internal/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }

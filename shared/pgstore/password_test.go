@@ -8,9 +8,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"trackstore/internal/testenv"
 	"trackstore/shared/config"
 	"trackstore/shared/pgstore"
-	"trackstore/shared/testenv"
 	"trackstore/shared/track"
 )
 

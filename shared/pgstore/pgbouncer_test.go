@@ -31,15 +31,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"trackstore/internal/audiotest"
+	"trackstore/internal/devstack/child"
+	"trackstore/internal/testenv"
+	"trackstore/internal/testenv/stores"
 	"trackstore/shared/audio"
-	"trackstore/shared/audiotest"
-	"trackstore/shared/devstack/child"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
 	"trackstore/shared/migrate"
 	"trackstore/shared/pgstore"
-	"trackstore/shared/testenv"
-	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 	"trackstore/shared/upload"
 )

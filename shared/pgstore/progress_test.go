@@ -6,7 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"trackstore/shared/testenv"
+	"trackstore/internal/testenv"
 )
 
 // Time counts once where moves overlap, not at all between runs, and in less than whole seconds.

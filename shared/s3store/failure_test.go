@@ -19,7 +19,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"trackstore/shared/awsdefault"
+	"trackstore/internal/awsdefault"
 	settings "trackstore/shared/config"
 	"trackstore/shared/s3store"
 	"trackstore/shared/track"

@@ -20,8 +20,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"trackstore/shared/awsaccess"
 	"trackstore/shared/config"
+	"trackstore/shared/config/awsaccess"
 	"trackstore/shared/track"
 )
 

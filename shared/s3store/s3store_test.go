@@ -8,9 +8,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"trackstore/internal/storetest"
+	"trackstore/internal/testenv"
 	"trackstore/shared/s3store"
-	"trackstore/shared/storetest"
-	"trackstore/shared/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }

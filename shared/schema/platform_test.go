@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"trackstore/internal/testenv"
 	"trackstore/shared/schema"
-	"trackstore/shared/testenv"
 )
 
 // The tables that a platform may have had before trackstore came.

@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"trackstore/internal/testenv"
 	"trackstore/migrations"
 	"trackstore/shared/schema"
-	"trackstore/shared/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }

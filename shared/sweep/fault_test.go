@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"trackstore/internal/testenv/stores"
 	"trackstore/shared/sweep"
-	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 )
 

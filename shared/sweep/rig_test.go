@@ -11,12 +11,12 @@ import (
 
 	"github.com/minio/crc64nvme"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
+	"trackstore/internal/storetest"
+	"trackstore/internal/testenv"
+	"trackstore/internal/testenv/stores"
 	"trackstore/shared/ingest"
-	"trackstore/shared/storetest"
 	"trackstore/shared/sweep"
-	"trackstore/shared/testenv"
-	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"trackstore/shared/deadline"
+	"trackstore/shared/function/deadline"
 	"trackstore/shared/metrics"
 	"trackstore/shared/track"
 )

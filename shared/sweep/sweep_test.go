@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"trackstore/internal/testenv/stores"
 	"trackstore/shared/sweep"
-	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 )
 

@@ -17,13 +17,13 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"trackstore/internal/testenv"
+	"trackstore/internal/testenv/stores"
 	"trackstore/shared/auth"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
 	"trackstore/shared/pgstore"
-	"trackstore/shared/testenv"
-	"trackstore/shared/testenv/stores"
 	"trackstore/shared/track"
 	"trackstore/shared/upload"
 )

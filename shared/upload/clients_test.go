@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
 	"trackstore/shared/upload"
 )
 

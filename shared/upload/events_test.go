@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"trackstore/shared/lambdahttp"
+	"trackstore/shared/function/lambdahttp"
 )
 
 // The events of the function's folder, as API Gateway sends them.

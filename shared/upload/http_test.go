@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
 	"trackstore/shared/auth"
 	"trackstore/shared/config"
 	"trackstore/shared/track"

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
 	"trackstore/shared/track"
 	"trackstore/shared/upload"
 )

@@ -10,7 +10,7 @@ import (
 
 	"github.com/minio/crc64nvme"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
 	"trackstore/shared/track"
 	"trackstore/shared/upload"
 )

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"trackstore/shared/audiotest"
+	"trackstore/internal/audiotest"
 	"trackstore/shared/track"
 	"trackstore/shared/upload"
 )

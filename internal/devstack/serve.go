@@ -1,0 +1,104 @@
+package devstack
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"trackstore/internal/devstack/console"
+	"trackstore/shared/auth"
+	"trackstore/shared/ingest"
+	"trackstore/shared/sweep"
+	"trackstore/shared/upload"
+)
+
+// serve starts the handlers of the functions, and what invokes them.
+func (s *stack) serve(l net.Listener, st stores, port int) error {
+	uploads := make(map[string]upload.Backend)
+	readers := make(map[string]ingest.Backend)
+	swept := make(map[string]sweep.Backend)
+	for _, b := range st.backends() {
+		uploads[b.Name()], readers[b.Name()], swept[b.Name()] = b, b, b
+	}
+	api, command := s.settings.api, s.settings.command
+
+	ingester := ingest.New(ingest.Config{Uploads: st.db, Backends: readers, Log: s.logger})
+	s.goRun("object-created", func(ctx context.Context) { s.queue.run(ctx, objectCreated(ingester), eventPatience) })
+
+	sweeper := sweep.New(sweep.Config{
+		Store:     st.db,
+		Confirm:   ingester,
+		Backends:  swept,
+		Paths:     st.disk,
+		Grace:     command.Retention.Grace,
+		UploadTTL: command.Retention.UploadTTL,
+		Log:       s.logger,
+	})
+	s.goRun("sweep-uploads", func(ctx context.Context) { s.sweepOnSchedule(ctx, sweeper) })
+
+	handler := upload.New(upload.Config{
+		Limits:   upload.Limits(api.Uploads),
+		Auth:     auth.New(api.Auth),
+		Store:    st.db,
+		Confirm:  ingester,
+		NewFiles: api.Storage.Backend,
+		Backends: uploads,
+		Log:      s.logger,
+	})
+	migration := s.newMigration(st)
+	s.handlers = append(s.handlers, part{"the migration", migration.close})
+	page := console.Handler(console.Config{
+		Session: func() (console.Session, error) {
+			token, err := demoToken(api.Auth, time.Hour)
+			return console.Session{Token: token, Backend: api.Storage.Backend}, err
+		},
+		API:       handler,
+		Tracks:    st.db,
+		Migration: migration,
+		Logger:    s.logger,
+	})
+	disk := st.disk.Handler()
+	diskPath, err := s.serveDisk(disk, port)
+	if err != nil {
+		return err
+	}
+	s.goServe("the API", l, site(handler, disk, page, diskPath))
+	return nil
+}
+
+// eventPatience is how long a batch of events may go on when the stack stops.
+const eventPatience = 3 * time.Second
+
+// objectCreated invokes the function's handler with what Lambda would hand to it.
+func objectCreated(ingester *ingest.Ingester) consumer {
+	return func(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
+		payload, err := json.Marshal(event)
+		if err != nil {
+			return events.SQSEventResponse{}, err
+		}
+		return ingester.Handle(ctx, payload)
+	}
+}
+
+// sweepEvery is how often what events missed is looked for: first when the stack starts, for those that its last run lost.
+const sweepEvery = 30 * time.Second
+
+func (s *stack) sweepOnSchedule(ctx context.Context, sweeper *sweep.Sweeper) {
+	schedule := time.NewTicker(sweepEvery)
+	defer schedule.Stop()
+	for {
+		one, cancel := context.WithTimeout(ctx, 10*sweepEvery)
+		if _, err := sweeper.Run(one, sweep.Options{}); err != nil && ctx.Err() == nil {
+			s.logger.ErrorContext(ctx, "sweep", "err", err)
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+			return
+		case <-schedule.C:
+		}
+	}
+}

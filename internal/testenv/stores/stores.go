@@ -1,0 +1,97 @@
+// Package stores gives tests of the capabilities the real stores that these stand on.
+package stores
+
+import (
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"trackstore/internal/testenv"
+	"trackstore/shared/diskstore"
+	"trackstore/shared/pgstore"
+	"trackstore/shared/s3store"
+	"trackstore/shared/track"
+)
+
+// Set is a database, a bucket and a folder of a test's own, with the stores over them.
+type Set struct {
+	T      testing.TB
+	URL    string        // of the database
+	DB     *pgxpool.Pool // behind the stores' backs
+	Store  *pgstore.Store
+	Bucket testenv.Bucket
+	S3     *s3store.Store
+	Root   string
+	Disk   *diskstore.Store
+}
+
+// New returns a Set that is cleared away when the test ends.
+func New(t testing.TB) Set {
+	t.Helper()
+	s := Set{T: t, URL: testenv.Postgres(t), Bucket: testenv.S3(t), Root: t.TempDir()}
+	s.S3 = OpenS3(t, s.Bucket)
+	var err error
+	if s.Store, err = pgstore.Open(t.Context(), s.URL, 16); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Store.Close)
+	if s.DB, err = pgxpool.New(t.Context(), s.URL); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.DB.Close)
+	if s.Disk, err = diskstore.New(diskstore.Config{Root: s.Root}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// OpenS3 returns the store over a bucket.
+func OpenS3(t testing.TB, bucket testenv.Bucket) *s3store.Store {
+	t.Helper()
+	endpoint, err := url.Parse(bucket.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := s3store.New(s3store.Config{
+		Bucket: bucket.Name, Region: bucket.Region, Endpoint: endpoint, ForcePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(bucket.AccessKey, bucket.SecretKey, ""),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// Owner owns the tracks of all tickets.
+var Owner = track.NewID()
+
+// Ticket opens an upload of a WAV file for a track, a new one where trackID is zero.
+func (s Set) Ticket(trackID track.ID, backend string, change ...func(*track.Ticket)) track.Upload {
+	s.T.Helper()
+	t := track.Ticket{Life: time.Hour, MaxPending: 10_000}
+	t.ID, t.TrackID, t.UserID = track.NewID(), trackID, Owner
+	t.Method, t.Backend, t.MaxSize, t.Format, t.ContentType = track.MethodPut, backend, 1<<30, track.WAV, track.WAV.ContentType()
+	if trackID.IsZero() {
+		t.TrackID, t.Title = track.NewID(), "Nocturne"
+	}
+	t.Key = track.UploadKey(t.TrackID, t.ID, "x.wav")
+	for _, f := range change {
+		f(&t)
+	}
+	u, err := s.Store.OpenUpload(s.T.Context(), t)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return u
+}
+
+// Exec runs a statement.
+func (s Set) Exec(sql string, args ...any) {
+	s.T.Helper()
+	if _, err := s.DB.Exec(s.T.Context(), sql, args...); err != nil {
+		s.T.Fatal(err)
+	}
+}
