@@ -18,5 +18,5 @@ func OpenTraced(ctx context.Context, url string, tracer pgx.QueryTracer) (*Store
 	}
 	cfg.ConnConfig.Tracer = tracer
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
-	return &Store{pool: pool, mode: cfg.ConnConfig.DefaultQueryExecMode}, err
+	return &Store{pool: pool, mode: cfg.ConnConfig.DefaultQueryExecMode, statements: loadStatements("tracks")}, err
 }

@@ -18,9 +18,10 @@ import (
 
 // Store is a pool of connections to one database. Its methods may be called concurrently.
 type Store struct {
-	pool     *pgxpool.Pool
-	mode     pgx.QueryExecMode // that the URL asks for, or pgx's default
-	password *password         // nil: the URL's, for good
+	pool       *pgxpool.Pool
+	mode       pgx.QueryExecMode // that the URL asks for, or pgx's default
+	password   *password         // nil: the URL's, for good
+	statements statements
 }
 
 // Open prepares a pool of at most maxConns connections (0: what the URL's
@@ -59,7 +60,9 @@ func open(ctx context.Context, url string, maxConns int32, password *password) (
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
 	}
-	return &Store{pool: pool, mode: cfg.ConnConfig.DefaultQueryExecMode, password: password}, nil
+	return &Store{
+		pool: pool, mode: cfg.ConnConfig.DefaultQueryExecMode, password: password, statements: loadStatements("tracks"),
+	}, nil
 }
 
 // Close waits for connections in use and closes all.

@@ -133,8 +133,7 @@ func (s *Store) OpenUpload(ctx context.Context, t track.Ticket) (track.Upload, e
 func (s *Store) Upload(ctx context.Context, user, id track.ID) (track.Upload, error) {
 	var u track.Upload
 	err := retry(ctx, func() (err error) {
-		u, err = scanUpload(s.pool.QueryRow(ctx,
-			`SELECT `+uploadColumns+` FROM track_uploads WHERE id = $1 AND user_id = $2`, id, user))
+		u, err = scanUpload(s.pool.QueryRow(ctx, s.sql("upload"), id, user))
 		return err
 	})
 	return u, s.failure("upload "+id.String(), err)
