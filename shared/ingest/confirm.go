@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -23,11 +22,20 @@ const looksAtOnce = 32
 // returns the uploads as they then are, also beside an error; those whose bytes have not
 // come stay pending. The error is of uploads that could not be looked at or settled.
 func (in *Ingester) Confirm(ctx context.Context, ids ...track.ID) ([]track.Upload, error) {
+	return in.confirmAll(ctx, ids, false)
+}
+
+// Preview returns what Confirm would, and changes nothing.
+func (in *Ingester) Preview(ctx context.Context, ids ...track.ID) ([]track.Upload, error) {
+	return in.confirmAll(ctx, ids, true)
+}
+
+func (in *Ingester) confirmAll(ctx context.Context, ids []track.ID, dryRun bool) ([]track.Upload, error) {
 	uploads, err := in.Uploads.UploadsByID(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	b := in.confirm(ctx, uploads)
+	b := in.confirm(ctx, uploads, dryRun)
 	var again []track.ID
 	for i, u := range uploads {
 		if now, ok := b.settled[u.ID]; ok {
@@ -52,18 +60,6 @@ func (in *Ingester) Confirm(ctx context.Context, ids ...track.ID) ([]track.Uploa
 	return uploads, failures
 }
 
-// Preview returns what Confirm would, and changes nothing.
-func (in *Ingester) Preview(ctx context.Context, ids ...track.ID) ([]track.Upload, error) {
-	c := Config{Uploads: preview{in.Uploads}, Backends: in.Backends, Log: slog.New(slog.DiscardHandler)}
-	return New(c).Confirm(ctx, ids...)
-}
-
-type preview struct{ Uploads }
-
-func (p preview) SettleUploads(ctx context.Context, findings []track.Finding) ([]track.Upload, error) {
-	return p.WouldSettleUploads(ctx, findings)
-}
-
 // batch is what became of uploads that were confirmed together. Those that are in none
 // of the maps were not pending, or their bytes are not there.
 type batch struct {
@@ -80,14 +76,14 @@ func (b batch) errors() error {
 	return errors.Join(all...)
 }
 
-// confirm settles the pending ones among uploads.
-func (in *Ingester) confirm(ctx context.Context, uploads []track.Upload) batch {
+// confirm settles the pending ones among uploads. A dry run tells what that would do.
+func (in *Ingester) confirm(ctx context.Context, uploads []track.Upload, dryRun bool) batch {
 	findings, failures := in.look(ctx, uploads)
 	b := batch{make(map[track.ID]bool), make(map[track.ID]track.Upload), failures}
 	if len(findings) == 0 {
 		return b
 	}
-	settled, err := in.settle(ctx, findings)
+	settled, err := in.settle(ctx, findings, dryRun)
 	for _, f := range findings {
 		b.found[f.UploadID] = true
 		if err != nil {
@@ -97,7 +93,9 @@ func (in *Ingester) confirm(ctx context.Context, uploads []track.Upload) batch {
 	for _, u := range settled {
 		b.settled[u.ID] = u
 	}
-	in.report(ctx, settled)
+	if !dryRun {
+		in.report(ctx, settled)
+	}
 	return b
 }
 
@@ -149,10 +147,10 @@ func (in *Ingester) lookAt(ctx context.Context, u track.Upload) (track.Finding, 
 
 // settle is SettleUploads, tried again where its outcome is not clear: what took effect
 // before the connection broke is not done twice, for those uploads are not pending any more.
-func (in *Ingester) settle(ctx context.Context, findings []track.Finding) ([]track.Upload, error) {
+func (in *Ingester) settle(ctx context.Context, findings []track.Finding, dryRun bool) ([]track.Upload, error) {
 	pause := 50 * time.Millisecond
 	for attempt := 1; ; attempt++ {
-		settled, err := in.Uploads.SettleUploads(ctx, findings)
+		settled, err := in.Uploads.SettleUploads(ctx, findings, dryRun)
 		if err == nil || !track.IsRetryable(err) || attempt == 3 {
 			return settled, err
 		}

@@ -42,11 +42,11 @@ type faultyUploads struct {
 	settle, find *faults
 }
 
-func (u faultyUploads) SettleUploads(ctx context.Context, findings []track.Finding) ([]track.Upload, error) {
+func (u faultyUploads) SettleUploads(ctx context.Context, findings []track.Finding, dryRun bool) ([]track.Upload, error) {
 	if err := u.settle.before(); err != nil {
 		return nil, err
 	}
-	settled, err := u.Uploads.SettleUploads(ctx, findings)
+	settled, err := u.Uploads.SettleUploads(ctx, findings, dryRun)
 	if err = u.settle.after(err); err != nil {
 		return nil, err
 	}
@@ -172,7 +172,7 @@ func TestConfirmGivesUp(t *testing.T) {
 
 type broken struct{ ingest.Uploads }
 
-func (broken) SettleUploads(context.Context, []track.Finding) ([]track.Upload, error) {
+func (broken) SettleUploads(context.Context, []track.Finding, bool) ([]track.Upload, error) {
 	return nil, track.ErrUnavailable
 }
 
@@ -207,10 +207,8 @@ func (a asked) UploadsByKey(_ context.Context, keys []string) ([]track.Upload, e
 	}
 	return nil, nil
 }
-func (asked) UploadsByID(context.Context, []track.ID) ([]track.Upload, error)        { return nil, nil }
-func (asked) SettleUploads(context.Context, []track.Finding) ([]track.Upload, error) { return nil, nil }
-
-func (asked) WouldSettleUploads(context.Context, []track.Finding) ([]track.Upload, error) {
+func (asked) UploadsByID(context.Context, []track.ID) ([]track.Upload, error) { return nil, nil }
+func (asked) SettleUploads(context.Context, []track.Finding, bool) ([]track.Upload, error) {
 	return nil, nil
 }
 

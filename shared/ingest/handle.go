@@ -90,7 +90,7 @@ func (in *Ingester) handle(ctx context.Context, messages []message) (failures []
 		return failures, 0
 	}
 	uploads = slices.DeleteFunc(uploads, func(u track.Upload) bool { return told[place{u.Backend, u.Key}] == nil })
-	b := in.confirm(ctx, uploads)
+	b := in.confirm(ctx, uploads, false)
 	for _, u := range uploads {
 		at := place{u.Backend, u.Key}
 		if err := b.failures[u.ID]; err != nil {

@@ -17,29 +17,36 @@ import (
 	"trackstore/shared/track"
 )
 
-// Backend is what is asked of a storage backend.
+// Backend is what is asked of a storage backend. Nothing here changes it, and all may be
+// repeated. Every error but track.ErrNotFound says nothing about the bytes: the upload stays
+// as it is, and is looked at again.
 type Backend interface {
 	// Bucket is the name that the backend has in events.
 	Bucket() string
 	// Head returns what is stored under a key, in the current version where versionID is
-	// empty; track.ErrNotFound where nothing is.
+	// empty. track.ErrNotFound: nothing is; a bucket that is not there says the same.
 	Head(ctx context.Context, key, versionID string) (track.Object, error)
-	// Open reads length bytes from offset on; a negative length reads to the end.
+	// Open reads length bytes from offset on; a negative length reads to the end. A body may
+	// be cut short without an error: who reads it compares its length. The caller closes it.
 	Open(ctx context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error)
 }
 
 // Uploads keeps tickets, and the tracks that they are for.
 type Uploads interface {
-	// UploadsByKey returns the uploads that bear keys; keys that none bears are left out.
+	// UploadsByKey returns the uploads that bear keys, whatever their state, in any order;
+	// keys that none bears are left out. It reads only.
 	UploadsByKey(ctx context.Context, keys []string) ([]track.Upload, error)
-	// UploadsByID returns the uploads of these ids; those that are not there are left out.
+	// UploadsByID returns the uploads of these ids, in any order; those that are not there
+	// are left out. It reads only.
 	UploadsByID(ctx context.Context, ids []track.ID) ([]track.Upload, error)
-	// SettleUploads settles the pending ones among these uploads in one statement: the
-	// upload, its track, and the bytes that nothing names any more. It returns the uploads
-	// that this call settled; the others were settled before. It may be repeated.
-	SettleUploads(ctx context.Context, findings []track.Finding) ([]track.Upload, error)
-	// WouldSettleUploads returns the same and changes nothing.
-	WouldSettleUploads(ctx context.Context, findings []track.Finding) ([]track.Upload, error)
+	// SettleUploads settles the pending ones among these uploads, all or none of them: the
+	// upload, its track, and the notes of bytes that nothing names any more. It returns the
+	// uploads that this call settled; the others were settled before, or are unknown. It may
+	// be repeated, and run beside others of its kind: an upload is settled once. A dry run
+	// returns the same and changes nothing.
+	//
+	// After track.ErrUnavailable they may be settled: repeat it, or read them again.
+	SettleUploads(ctx context.Context, findings []track.Finding, dryRun bool) ([]track.Upload, error)
 }
 
 // Config is what an Ingester is made from.

@@ -59,7 +59,7 @@ func (r *rig) sweepDiscards(grace time.Duration) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		marked, err := r.Store.MarkDiscards(r.Context(), due, make([][]string, len(due)), grace)
+		marked, err := r.Store.MarkDiscards(r.Context(), due, make([][]string, len(due)), grace, false)
 		if err != nil {
 			r.Fatal(err)
 		}

@@ -76,8 +76,6 @@ func (s *Store) Ping(ctx context.Context) error {
 // CheckSchema answers track.ErrNoSchema where the tables of trackstore are not there. It
 // reads none of their rows.
 func (s *Store) CheckSchema(ctx context.Context) error {
-	_, err := s.pool.Exec(ctx, `
-		SELECT tracks.file_version
-		FROM tracks, track_uploads, track_discards, track_migrations, track_migration_direction LIMIT 0`)
+	_, err := s.pool.Exec(ctx, s.sql("check_schema"))
 	return s.failure("check the schema", err)
 }

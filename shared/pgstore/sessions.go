@@ -12,15 +12,7 @@ import (
 func (s *Store) OpenSession(ctx context.Context, tokenHash [32]byte, user track.ID, life time.Duration) (time.Time, error) {
 	var expires time.Time
 	err := retry(ctx, func() error {
-		return s.pool.QueryRow(ctx, `
-			WITH over AS (
-				DELETE FROM companion_sessions WHERE token_hash IN (
-					SELECT token_hash FROM companion_sessions WHERE expires_at < now()
-					ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED)
-			)
-			INSERT INTO companion_sessions (token_hash, user_id, expires_at)
-			VALUES ($1, $2, now() + $3::interval) RETURNING expires_at`,
-			tokenHash[:], user, life).Scan(&expires)
+		return s.pool.QueryRow(ctx, s.sql("open_session"), tokenHash[:], user, life).Scan(&expires)
 	})
 	return expires, s.failure("open a companion session", err)
 }
@@ -30,8 +22,7 @@ func (s *Store) OpenSession(ctx context.Context, tokenHash [32]byte, user track.
 func (s *Store) SessionUser(ctx context.Context, tokenHash [32]byte) (track.ID, error) {
 	var user track.ID
 	err := retry(ctx, func() error {
-		return s.pool.QueryRow(ctx, `
-			SELECT user_id FROM companion_sessions WHERE token_hash = $1 AND expires_at > now()`, tokenHash[:]).Scan(&user)
+		return s.pool.QueryRow(ctx, s.sql("session_user"), tokenHash[:]).Scan(&user)
 	})
 	return user, s.failure("companion session", err)
 }

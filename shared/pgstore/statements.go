@@ -1,12 +1,15 @@
 package pgstore
 
 import (
+	"context"
 	"embed"
 	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // A statement is a file of its own, sql/NAME.sql, beneath the comment that says what it does
@@ -76,4 +79,25 @@ func (s *Store) sql(name string) string {
 		panic("pgstore: no statement is called " + name) // found by TestEveryStatementIsThereAndUsed
 	}
 	return text
+}
+
+// querier runs a statement: the pool, each in a transaction of its own, or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// change runs f, which runs one statement, and tries again what retry does. A dry run is the
+// same statement in a transaction that is rolled back.
+func (s *Store) change(ctx context.Context, dryRun bool, f func(querier) error) error {
+	return retry(ctx, func() error {
+		if !dryRun {
+			return f(s.pool)
+		}
+		tx, err := s.pool.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // at the latest when the connection goes
+		return f(tx)
+	})
 }

@@ -85,15 +85,11 @@ func (r *run) sweepDiscards(name string, b Backend) {
 // remove removes the bytes of due notes, unless something names them again. It reports
 // whether it has made more notes.
 func (r *run) remove(b Backend, due []track.Discard) (more bool) {
-	mark := r.Store.MarkDiscards
-	if r.DryRun {
-		mark = r.Store.WouldMarkDiscards
-	}
 	due, names := r.named(due)
 	if len(due) == 0 {
 		return false
 	}
-	marked, err := mark(r.ctx, due, names, r.Grace)
+	marked, err := r.Store.MarkDiscards(r.ctx, due, names, r.Grace, r.DryRun)
 	if err != nil {
 		r.failed(err)
 		return false

@@ -64,9 +64,12 @@ func (s faultyStore) NoteDiscards(ctx context.Context, discards []track.Discard)
 }
 
 func (s faultyStore) MarkDiscards(
-	ctx context.Context, discards []track.Discard, names [][]string, grace time.Duration,
+	ctx context.Context, discards []track.Discard, names [][]string, grace time.Duration, dryRun bool,
 ) (marked map[int64]bool, err error) {
-	err = s.around("mark", func() (err error) { marked, err = s.Store.MarkDiscards(ctx, discards, names, grace); return err })
+	err = s.around("mark", func() (err error) {
+		marked, err = s.Store.MarkDiscards(ctx, discards, names, grace, dryRun)
+		return err
+	})
 	return marked, err
 }
 

@@ -16,9 +16,11 @@ import (
 	"trackstore/shared/track"
 )
 
-// Confirmer settles pending uploads whose bytes are there, and returns uploads as they
-// then are; package ingest's.
+// Confirmer settles pending uploads whose bytes are there; package ingest's.
 type Confirmer interface {
+	// Confirm returns uploads as they then are, also beside an error: those whose bytes are not
+	// there, or could not be looked at, stay pending. The error does not tell of which uploads
+	// it is. It may be repeated.
 	Confirm(ctx context.Context, uploads ...track.ID) ([]track.Upload, error)
 	// Preview returns the same and changes nothing.
 	Preview(ctx context.Context, uploads ...track.ID) ([]track.Upload, error)
@@ -26,34 +28,43 @@ type Confirmer interface {
 
 // Uploads keeps tickets.
 type Uploads interface {
-	// UnsettledUploads lists pending uploads, those that end first, first.
+	// UnsettledUploads lists up to limit pending uploads, those that end first, first, from
+	// the one after "after" on. It reads only.
 	UnsettledUploads(ctx context.Context, after track.Upload, limit int) ([]track.Upload, error)
-	// ExpireUploads expires those that are pending and overdue, and returns them. Their keys
-	// become discards.
+	// ExpireUploads expires those that are pending and overdue by the database's clock, and
+	// returns them. The same statement notes their keys for removal. It may be repeated: what
+	// is expired is not returned again. After track.ErrUnavailable they may be expired.
 	ExpireUploads(ctx context.Context, ids []track.ID) ([]track.Upload, error)
-	// UsedMultiparts returns the ids of those that somebody still sends parts to.
+	// UsedMultiparts returns the ids of those that somebody still sends parts to. It reads only.
 	UsedMultiparts(ctx context.Context, backend string, begun []track.Multipart) ([]string, error)
 }
 
 // Discards keeps the notes of bytes that are to go.
 type Discards interface {
-	// DeletedBytes lists what deleted tracks leave, when their grace is over.
+	// DeletedBytes lists what up to limit deleted tracks leave, when their grace is over, until
+	// it is noted. It reads only.
 	DeletedBytes(ctx context.Context, grace time.Duration, after track.Discard, limit int) ([]track.Discard, error)
-	// NoteDiscards enters notes, those that are not there yet, and returns how many it did.
+	// NoteDiscards enters notes, those that are not there yet, and returns how many it did. It
+	// may be repeated; after track.ErrUnavailable they may be there.
 	NoteDiscards(ctx context.Context, discards []track.Discard) (int64, error)
-	// DueDiscards lists notes whose grace is over, the oldest first.
+	// DueDiscards lists up to limit notes of a backend whose grace is over and whose bytes are
+	// not known to be gone, the oldest first, from the one after "after" on: also those that
+	// are marked already, for their removal may have been cut short. It reads only.
 	DueDiscards(ctx context.Context, backend string, grace time.Duration, after track.Discard, limit int) ([]track.Discard, error)
 }
 
-// Removals keeps how far a removal has come.
+// Removals keeps how far a removal has come: marked, then gone (R6).
 type Removals interface {
 	// MarkDiscards marks notes, unless something names their bytes again: also a track that was
 	// deleted within grace. It returns for each note that is still as it was whether it is
 	// marked; those that are not are dropped. names has the other ways to write a note's path.
-	MarkDiscards(ctx context.Context, discards []track.Discard, names [][]string, grace time.Duration) (marked map[int64]bool, err error)
-	// WouldMarkDiscards returns the same and changes nothing.
-	WouldMarkDiscards(ctx context.Context, discards []track.Discard, names [][]string, grace time.Duration) (marked map[int64]bool, err error)
-	// DiscardsGone notes that the bytes of marked discards are removed.
+	// A dry run returns the same and changes nothing.
+	//
+	// Once a mark is committed, no row is made to name the bytes. It may be repeated; after
+	// track.ErrUnavailable they may be marked, and nothing may be removed until it says so.
+	MarkDiscards(ctx context.Context, discards []track.Discard, names [][]string, grace time.Duration, dryRun bool) (marked map[int64]bool, err error)
+	// DiscardsGone notes that the bytes of marked discards are removed. It may be repeated;
+	// where it fails, the notes are due again, and to remove bytes twice is no error.
 	DiscardsGone(ctx context.Context, discards []track.Discard) error
 }
 
@@ -63,26 +74,35 @@ type Store interface {
 	Discards
 	Removals
 	// LocalPaths yields the file_path of every track that is local, and not deleted longer than
-	// grace ago.
+	// grace ago. After an error it yields no more: the paths are not all, and say nothing of a
+	// file that is not among them.
 	LocalPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error]
-	// ForgetDiscards drops notes of bytes that have long been gone.
+	// ForgetDiscards drops up to limit notes of bytes that have been gone for longer than
+	// grace, and returns how many it did. It may be repeated.
 	ForgetDiscards(ctx context.Context, grace time.Duration, limit int) (int64, error)
 }
 
-// Backend is a storage backend.
+// Backend is a storage backend. Each call may be repeated, also after track.ErrUnavailable.
 type Backend interface {
+	// Head returns the current version of a key. track.ErrNotFound: there is none, or the
+	// bucket is not there.
 	Head(ctx context.Context, key, versionID string) (track.Object, error)
+	// List yields the current objects under a prefix. After an error it yields no more.
 	List(ctx context.Context, prefix string) iter.Seq2[track.Object, error]
 	// Delete removes every version of a key; one that is not there is no error.
+	// track.ErrNotRegular: it is no file, and stays.
 	Delete(ctx context.Context, key string) error
 
+	// ListMultiparts yields the multipart uploads under a prefix that are begun and not over.
 	ListMultiparts(ctx context.Context, prefix string) iter.Seq2[track.Multipart, error]
+	// AbortMultipart ends one and removes its parts; one that is over is no error.
 	AbortMultipart(ctx context.Context, key, multipartID string) error
 }
 
-// Paths tells the ways to write the path of a file on disk.
+// Paths tells the ways to write the path of a file on disk. It reads only.
 type Paths interface {
 	// PlainPaths returns those with no link in them: relative to the root, and absolute.
+	// track.ErrOutsideRoot; track.ErrNotFound where the folder is not there.
 	PlainPaths(filePath string) ([]string, error)
 	// OddPaths returns those of the paths that are not plain, by the plain relative one.
 	OddPaths(filePaths iter.Seq2[string, error]) (map[string][]string, error)
