@@ -8,12 +8,12 @@ import (
 	"runtime/debug"
 	"time"
 
-	"trackstore/internal/awsdefault"
 	"trackstore/shared/audio"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/migrate"
 	"trackstore/shared/pgstore"
+	"trackstore/shared/places"
 	"trackstore/shared/s3store"
 	"trackstore/shared/track"
 )
@@ -62,14 +62,12 @@ func openMigration(ctx context.Context, c *console) (*migration, error) {
 		return nil, withHint(err, envHint)
 	}
 	m := &migration{console: c, cfg: cfg, log: cfg.Logger(c.stderr)}
-	if m.ledger, err = openDatabase(ctx, cfg.Database, 8); err != nil {
+	p, err := openPlaces(ctx, places.Config{Places: cfg.Places, Connections: 8, Log: m.log})
+	if err != nil {
 		return nil, finished(ctx, false, err)
 	}
-	if m.bucket, err = s3store.Open(ctx, cfg.Storage.S3, awsdefault.Load); err != nil {
-		return nil, err
-	}
-	m.disk, err = diskstore.New(diskstore.Config{Root: cfg.Storage.LocalDir, Logger: m.log})
-	return m, err
+	m.ledger, m.disk, m.bucket = p.Database, p.Disk, p.Bucket
+	return m, nil
 }
 
 // close does not wait long for a database that does not answer: the process is at its end.

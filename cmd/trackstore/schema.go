@@ -7,10 +7,8 @@ import (
 
 	"trackstore/internal/awsdefault"
 	"trackstore/shared/config"
-	"trackstore/shared/pgstore"
 	"trackstore/shared/places/secrets"
 	"trackstore/shared/schema"
-	"trackstore/shared/track"
 )
 
 type schemaCmd struct {
@@ -84,24 +82,6 @@ func databaseURL(ctx context.Context, c *console) (string, error) {
 	}
 	url, err := secrets.DatabaseURL(ctx, cfg.Database, awsdefault.Load)
 	return url.Reveal(), err
-}
-
-// openDatabase opens a database that has trackstore's tables. A secret may be rotated while a migration takes hours; a
-// password that the configuration holds itself is right or wrong at once.
-func openDatabase(ctx context.Context, db config.Database, maxConns int32) (store *pgstore.Store, err error) {
-	if db.SecretARN == "" {
-		store, err = pgstore.Open(ctx, db.URL.Reveal(), maxConns)
-	} else {
-		store, err = pgstore.OpenSecret(ctx, secrets.Database(db, awsdefault.Load), maxConns)
-	}
-	if err != nil {
-		return nil, err
-	}
-	// Where this fails the process ends: closing could wait for a database that does not answer.
-	if err = store.CheckSchema(ctx); errors.Is(err, track.ErrNoSchema) {
-		err = withHint(err, "trackstore schema up makes the tables")
-	}
-	return store, err
 }
 
 // envHint tells where the variables of the local stack are to be had.

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 
-	"trackstore/internal/awsdefault"
 	"trackstore/shared/config"
-	"trackstore/shared/diskstore"
 	"trackstore/shared/ingest"
-	"trackstore/shared/s3store"
+	"trackstore/shared/places"
 	"trackstore/shared/sweep"
 )
 
@@ -68,30 +66,13 @@ func openSweeper(ctx context.Context, c *console) (*sweep.Sweeper, error) {
 	}
 	cfg.LogLevel = max(cfg.LogLevel, slog.LevelWarn) // what is done is on standard output already
 	logger := cfg.Logger(c.stderr)
-	store, err := openDatabase(ctx, cfg.Database, 4)
+	p, err := openPlaces(ctx, places.Config{Places: cfg.Places, Connections: 4, Log: logger})
 	if err != nil {
 		return nil, err
 	}
-	disk, err := diskstore.New(diskstore.Config{Root: cfg.Storage.LocalDir, Logger: logger})
-	if err != nil {
-		return nil, err
-	}
-	backends := map[string]sweep.Backend{disk.Name(): disk}
-	readers := map[string]ingest.Backend{disk.Name(): disk}
-	if cfg.Storage.S3.Enabled {
-		bucket, err := s3store.Open(ctx, cfg.Storage.S3, awsdefault.Load)
-		if err != nil {
-			return nil, err
-		}
-		backends[bucket.Name()], readers[bucket.Name()] = bucket, bucket
-	}
+	confirm := ingest.New(ingest.Config{Uploads: p.Database, Backends: places.Backends[ingest.Backend](p), Log: logger})
 	return sweep.New(sweep.Config{
-		Store:     store,
-		Confirm:   ingest.New(ingest.Config{Uploads: store, Backends: readers, Log: logger}),
-		Backends:  backends,
-		Paths:     disk,
-		Grace:     cfg.Retention.Grace,
-		UploadTTL: cfg.Retention.UploadTTL,
-		Log:       logger,
+		Store: p.Database, Confirm: confirm, Backends: places.Backends[sweep.Backend](p), Paths: p.Disk,
+		Grace: cfg.Retention.Grace, UploadTTL: cfg.Retention.UploadTTL, Log: logger,
 	}), nil
 }

@@ -11,7 +11,7 @@ import (
 	"trackstore/statemachines"
 )
 
-// migration runs the state machine migrate-storage when the console asks for it. The zero value of stores.s3 leaves it
+// migration runs the state machine migrate-storage when the console asks for it. The zero value of stores.Bucket leaves it
 // unavailable.
 type migration struct {
 	stores stores
@@ -25,11 +25,11 @@ type migration struct {
 
 func (s *stack) newMigration(st stores) *migration {
 	m := &migration{stores: st}
-	if st.s3 != nil {
+	if st.Bucket != nil {
 		m.batch = &migrate.Batch{
-			Ledger:  st.db,
-			Upload:  migrate.NewUpload(migrate.Upload{Files: st.disk, Bucket: st.s3, Large: st.s3, Sniff: audio.Detect}),
-			Restore: migrate.NewRestore(migrate.Restore{Disk: st.disk, Bucket: st.s3}),
+			Ledger:  st.Database,
+			Upload:  migrate.NewUpload(migrate.Upload{Files: st.Disk, Bucket: st.Bucket, Large: st.Bucket, Sniff: audio.Detect}),
+			Restore: migrate.NewRestore(migrate.Restore{Disk: st.Disk, Bucket: st.Bucket}),
 			Lease:   s.settings.command.Migration.Lease,
 			Log:     s.logger,
 		}
@@ -39,7 +39,7 @@ func (s *stack) newMigration(st stores) *migration {
 
 // Status is what the console shows.
 func (m *migration) Status(ctx context.Context) (console.MigrationStatus, error) {
-	progress, err := m.stores.db.Progress(ctx)
+	progress, err := m.stores.Database.Progress(ctx)
 	if err != nil {
 		return console.MigrationStatus{}, err
 	}
@@ -112,7 +112,7 @@ func (m *migration) Stop(context.Context) error {
 
 // Retry frees what failed, and starts.
 func (m *migration) Retry(ctx context.Context) error {
-	if _, err := m.stores.db.Retry(ctx); err != nil {
+	if _, err := m.stores.Database.Retry(ctx); err != nil {
 		return err
 	}
 	return m.Start(ctx)

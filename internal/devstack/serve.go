@@ -11,28 +11,23 @@ import (
 	"trackstore/internal/devstack/console"
 	"trackstore/shared/auth"
 	"trackstore/shared/ingest"
+	"trackstore/shared/places"
 	"trackstore/shared/sweep"
 	"trackstore/shared/upload"
 )
 
 // serve starts the handlers of the functions, and what invokes them.
 func (s *stack) serve(l net.Listener, st stores, port int) error {
-	uploads := make(map[string]upload.Backend)
-	readers := make(map[string]ingest.Backend)
-	swept := make(map[string]sweep.Backend)
-	for _, b := range st.backends() {
-		uploads[b.Name()], readers[b.Name()], swept[b.Name()] = b, b, b
-	}
 	api, command := s.settings.api, s.settings.command
 
-	ingester := ingest.New(ingest.Config{Uploads: st.db, Backends: readers, Log: s.logger})
+	ingester := ingest.New(ingest.Config{Uploads: st.Database, Backends: places.Backends[ingest.Backend](st.Places), Log: s.logger})
 	s.goRun("object-created", func(ctx context.Context) { s.queue.run(ctx, objectCreated(ingester), eventPatience) })
 
 	sweeper := sweep.New(sweep.Config{
-		Store:     st.db,
+		Store:     st.Database,
 		Confirm:   ingester,
-		Backends:  swept,
-		Paths:     st.disk,
+		Backends:  places.Backends[sweep.Backend](st.Places),
+		Paths:     st.Disk,
 		Grace:     command.Retention.Grace,
 		UploadTTL: command.Retention.UploadTTL,
 		Log:       s.logger,
@@ -42,10 +37,10 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 	handler := upload.New(upload.Config{
 		Limits:   upload.Limits(api.Uploads),
 		Auth:     auth.New(api.Auth),
-		Store:    st.db,
+		Store:    st.Database,
 		Confirm:  ingester,
 		NewFiles: api.Storage.Backend,
-		Backends: uploads,
+		Backends: places.Backends[upload.Backend](st.Places),
 		Log:      s.logger,
 	})
 	migration := s.newMigration(st)
@@ -56,11 +51,11 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 			return console.Session{Token: token, Backend: api.Storage.Backend}, err
 		},
 		API:       handler,
-		Tracks:    st.db,
+		Tracks:    st.Database,
 		Migration: migration,
 		Logger:    s.logger,
 	})
-	disk := st.disk.Handler()
+	disk := st.Disk.Handler()
 	diskPath, err := s.serveDisk(disk, port)
 	if err != nil {
 		return err

@@ -13,22 +13,17 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"trackstore/internal/awsdefault"
-	"trackstore/shared/diskstore"
-	"trackstore/shared/ingest"
-	"trackstore/shared/pgstore"
+	"trackstore/shared/config"
+	"trackstore/shared/config/awsaccess"
+	"trackstore/shared/places"
 	"trackstore/shared/places/secrets"
-	"trackstore/shared/s3store"
 	"trackstore/shared/schema"
-	"trackstore/shared/sweep"
-	"trackstore/shared/upload"
 )
 
 // stores are what the handlers stand on.
 type stores struct {
-	db    *pgstore.Store
+	*places.Places
 	admin *pgxpool.Pool // for what only the stack itself asks of the database
-	disk  *diskstore.Store
-	s3    *s3store.Store // nil: there is none
 }
 
 // openStores opens the stores, and sees to it that there is a schema, a bucket and a folder in them.
@@ -52,36 +47,33 @@ func (s *stack) openStores(ctx context.Context) (st stores, err error) {
 	if change.From != change.To {
 		s.say("schema: from version %d to %d", change.From, change.To)
 	}
-	if st.db, err = pgstore.Open(ctx, url.Reveal(), 0); err != nil {
-		return st, err
+	if err := os.MkdirAll(cfg.Storage.LocalDir, 0o755); err != nil {
+		return st, fmt.Errorf("TRACK_LOCAL_DIR: %w", err)
+	}
+	access := s.access()
+	if cfg.Storage.S3.Enabled {
+		if err := s.prepareBucket(ctx, access); err != nil {
+			return st, err
+		}
 	}
 	if st.admin, err = pgxpool.New(ctx, url.Reveal()); err != nil {
 		return st, err
 	}
-	s.foundations = append(s.foundations, closing("the pools of connections", func() {
-		st.db.Close()
-		st.admin.Close()
-	}))
-
-	if err := os.MkdirAll(cfg.Storage.LocalDir, 0o755); err != nil {
-		return st, fmt.Errorf("TRACK_LOCAL_DIR: %w", err)
-	}
-	st.disk, err = diskstore.New(diskstore.Config{
-		Root:           cfg.Storage.LocalDir,
-		URL:            cfg.DiskServer.URL,
-		Secret:         []byte(cfg.DiskServer.Secret.Reveal()),
+	s.foundations = append(s.foundations, closing("the stack's own connections", st.admin.Close))
+	opened := cfg.Places
+	opened.Database = config.Database{URL: url} // the secret is read by now
+	st.Places, err = places.Open(ctx, places.Config{
+		Places:         opened,
 		AllowedOrigins: cfg.Uploads.AllowedOrigins,
 		OnCreate: func(_ context.Context, event []byte) error {
 			s.queue.send(string(event))
 			return nil
 		},
-		Logger: s.logger,
+		Access: access,
+		Log:    s.logger,
 	})
-	if err != nil {
-		return st, err
-	}
-	if cfg.Storage.S3.Enabled {
-		st.s3, err = s.openS3(ctx)
+	if err == nil {
+		s.foundations = append(s.foundations, closing("the pool of connections", st.Close))
 	}
 	return st, err
 }
@@ -98,18 +90,22 @@ func closing(name string, f func()) part {
 	}}
 }
 
-// openS3 opens the bucket, and creates it where it is absent.
-func (s *stack) openS3(ctx context.Context) (*s3store.Store, error) {
-	cfg := s.settings.api.Storage.S3
-	access := awsdefault.Load
-	if s.s3 != nil {
-		access = func(context.Context) (aws.Config, error) {
-			return aws.Config{Credentials: credentials.NewStaticCredentialsProvider(s.s3.AccessKey, s.s3.SecretKey, "")}, nil
-		}
+// access are the credentials of the stack's own S3 server, or those that the AWS tools find.
+func (s *stack) access() awsaccess.Loader {
+	if s.s3 == nil {
+		return awsdefault.Load
 	}
+	return func(context.Context) (aws.Config, error) {
+		return aws.Config{Credentials: credentials.NewStaticCredentialsProvider(s.s3.AccessKey, s.s3.SecretKey, "")}, nil
+	}
+}
+
+// prepareBucket creates the bucket where it is absent.
+func (s *stack) prepareBucket(ctx context.Context, access awsaccess.Loader) error {
+	cfg := s.settings.api.Storage.S3
 	loaded, err := access(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	client := s3.NewFromConfig(loaded, func(o *s3.Options) {
 		o.Region = cfg.Region
@@ -118,13 +114,11 @@ func (s *stack) openS3(ctx context.Context) (*s3store.Store, error) {
 			o.BaseEndpoint = aws.String(cfg.Endpoint.String())
 		}
 	})
-	if err := ensureBucket(ctx, client, cfg, s.storageOrigins(), s.s3 != nil); err != nil {
-		if s.s3 == nil {
-			err = fmt.Errorf("%w\n(AWS_S3_ENDPOINT is set, so the stack has no S3 server of its own; unset it to get one)", err)
-		}
-		return nil, err
+	err = ensureBucket(ctx, client, cfg, s.storageOrigins(), s.s3 != nil)
+	if err != nil && s.s3 == nil {
+		err = fmt.Errorf("%w\n(AWS_S3_ENDPOINT is set, so the stack has no S3 server of its own; unset it to get one)", err)
 	}
-	return s3store.Open(ctx, cfg, access)
+	return err
 }
 
 // storageOrigins are those whose pages may use the bucket: who may use the API, and the console page, which the stack
@@ -135,19 +129,4 @@ func (s *stack) storageOrigins() []string {
 		return origins
 	}
 	return append(slices.Clone(origins), s.url, strings.Replace(s.url, "127.0.0.1", "localhost", 1))
-}
-
-// backend is what a store of bytes is to all handlers.
-type backend interface {
-	Name() string
-	upload.Backend
-	ingest.Backend
-	sweep.Backend
-}
-
-func (st stores) backends() []backend {
-	if st.s3 == nil {
-		return []backend{st.disk}
-	}
-	return []backend{st.disk, st.s3}
 }

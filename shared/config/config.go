@@ -50,14 +50,22 @@ func nameTime(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
+// Places is what a program works with: see package places, which opens it.
+type Places struct {
+	Database   Database
+	Storage    Storage
+	DiskServer DiskServer // the zero value: the program signs no URLs for the disk
+}
+
+// Opens returns p, of any program's configuration that has it.
+func (p Places) Opens() Places { return p }
+
 // PresignUpload configures the HTTP API.
 type PresignUpload struct {
 	Base
-	Database   Database
-	Storage    Storage
-	DiskServer DiskServer
-	Auth       Auth
-	Uploads    Uploads
+	Places
+	Auth    Auth
+	Uploads Uploads
 }
 
 func (c *PresignUpload) load(l *loader) {
@@ -72,8 +80,7 @@ func (c *PresignUpload) load(l *loader) {
 // ObjectCreated configures the consumer of storage events.
 type ObjectCreated struct {
 	Base
-	Database Database
-	Storage  Storage
+	Places
 }
 
 func (c *ObjectCreated) load(l *loader) {
@@ -85,8 +92,7 @@ func (c *ObjectCreated) load(l *loader) {
 // MigrateBatch configures the function that moves tracks. S3 is always on.
 type MigrateBatch struct {
 	Base
-	Database  Database
-	Storage   Storage
+	Places
 	Migration Migration
 }
 
@@ -101,8 +107,7 @@ func (c *MigrateBatch) load(l *loader) {
 // SweepUploads configures the clean-up of what is overdue.
 type SweepUploads struct {
 	Base
-	Database  Database
-	Storage   Storage
+	Places
 	Retention Retention
 }
 
@@ -128,8 +133,7 @@ func (c *MigrateSchema) load(l *loader) {
 // database and storage, no tokens. S3 may be off; see [Storage.RequireS3].
 type Command struct {
 	Base
-	Database  Database
-	Storage   Storage
+	Places
 	Migration Migration
 	Retention Retention
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"trackstore/shared/metrics"
 	"trackstore/shared/track"
 )
 
@@ -63,6 +64,7 @@ type Batch struct {
 	Restore *Restore
 	Lease   time.Duration
 	Log     *slog.Logger
+	Metrics *metrics.Emitter // TracksMigrated and its like; nil: none are written
 }
 
 const (
@@ -109,6 +111,10 @@ func (b *Batch) Handle(ctx context.Context, in Input) (Summary, error) {
 	}
 	job.StopAt, job.Finish = batchTimes(ctx, started, in.MaxSeconds)
 	summary, err := Run(ctx, b.Ledger, mover, job, logger{b.Log}, b.Log)
+	b.Metrics.Emit(
+		metrics.Count("TracksMigrated", summary.Migrated), metrics.Bytes("BytesMigrated", summary.Bytes),
+		metrics.Count("TracksMissing", summary.Missing), metrics.Count("TracksFailed", summary.Failed),
+	)
 	if errors.Is(err, ErrTurned) {
 		err = nil // somebody has begun to move tracks the other way: nothing to do here
 	}

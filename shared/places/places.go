@@ -1,0 +1,86 @@
+// Package places opens the places where tracks lie, the disk and the bucket, and the database that knows them, as the
+// configuration says: for the functions, the commands and the local stack alike.
+package places
+
+import (
+	"context"
+	"log/slog"
+
+	"trackstore/shared/config"
+	"trackstore/shared/config/awsaccess"
+	"trackstore/shared/diskstore"
+	"trackstore/shared/pgstore"
+	"trackstore/shared/places/secrets"
+	"trackstore/shared/s3store"
+)
+
+// Config says what is opened.
+type Config struct {
+	config.Places
+	Connections int32            // to the database, at most; 0: what its URL says, else pgx's default
+	Access      awsaccess.Loader // credentials for AWS
+	Log         *slog.Logger
+
+	// Of a program that is the disk's server itself: see diskstore.Config.
+	AllowedOrigins []string
+	OnCreate       func(ctx context.Context, event []byte) error
+}
+
+// Places are what a program works with.
+type Places struct {
+	Database *pgstore.Store
+	Disk     *diskstore.Store
+	Bucket   *s3store.Store // nil: S3 is not enabled
+}
+
+// Open opens all that cfg names. It dials nothing, but for the secret where the database has one: a function's cold start
+// waits for no server.
+func Open(ctx context.Context, cfg Config) (*Places, error) {
+	database, err := OpenDatabase(ctx, cfg.Database, cfg.Connections, cfg.Access)
+	if err != nil {
+		return nil, err
+	}
+	p := &Places{Database: database}
+	p.Disk, err = diskstore.New(diskstore.Config{
+		Root:           cfg.Storage.LocalDir,
+		URL:            cfg.DiskServer.URL,
+		Secret:         []byte(cfg.DiskServer.Secret.Reveal()),
+		AllowedOrigins: cfg.AllowedOrigins,
+		OnCreate:       cfg.OnCreate,
+		Logger:         cfg.Log,
+	})
+	if err == nil && cfg.Storage.S3.Enabled {
+		p.Bucket, err = s3store.Open(ctx, cfg.Storage.S3, cfg.Access)
+	}
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// OpenDatabase opens the database alone. A secret may be rotated while the program runs, and is then read anew; a password
+// that the configuration holds itself is right or wrong at once.
+func OpenDatabase(ctx context.Context, db config.Database, connections int32, access awsaccess.Loader) (*pgstore.Store, error) {
+	if db.SecretARN == "" {
+		return pgstore.Open(ctx, db.URL.Reveal(), connections)
+	}
+	return pgstore.OpenSecret(ctx, secrets.Database(db, access), connections)
+}
+
+// Close waits for connections in use, and closes all.
+func (p *Places) Close() { p.Database.Close() }
+
+// Backends returns the storage backends by their names, as B, the interface of the capability that works with them. It
+// panics where a store does not fulfil B.
+func Backends[B any](p *Places) map[string]B {
+	stores := map[string]any{p.Disk.Name(): p.Disk}
+	if p.Bucket != nil {
+		stores[p.Bucket.Name()] = p.Bucket
+	}
+	backends := make(map[string]B, len(stores))
+	for name, store := range stores {
+		backends[name] = store.(B)
+	}
+	return backends
+}
