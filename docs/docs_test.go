@@ -15,6 +15,7 @@ func TestDocsLinksLead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	files = append(files, "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 	event := regexp.MustCompile(`functions/[a-z-]+/events/[a-z_-]+\.json`)
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	for _, file := range files {
