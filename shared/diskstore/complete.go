@@ -30,7 +30,7 @@ func (s *Store) CompleteMultipart(ctx context.Context, key, multipartID string, 
 }
 
 func (s *Store) completeMultipart(key, id string, size int64, list []track.Part) (got received, err error) {
-	root, err := s.openRoot()
+	root, err := s.openRootToWrite()
 	if err != nil {
 		return got, err
 	}

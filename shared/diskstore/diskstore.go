@@ -14,9 +14,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"trackstore/shared/track"
@@ -25,6 +25,12 @@ import (
 // Config says where the files lie and who may reach them how.
 type Config struct {
 	Root string // need not be there yet, or always; every call but signing needs it
+
+	// Prove tells whether a root that bears this id (zero: none) is the one that is meant. It is
+	// asked before a folder is worked with for the first time: at the first call, and when
+	// another folder has come to be at Root's path, because a volume was unmounted. Its error
+	// is that of the call. nil: any folder is.
+	Prove func(ctx context.Context, bears track.ID) error
 
 	// Of the server. Without URL and Secret nothing is signed, and the handler lets nothing in.
 	URL            *url.URL // as clients reach Handler, whose path is below this one
@@ -43,6 +49,9 @@ type Store struct {
 	cfg       Config
 	root      string       // absolute
 	cleanedAt atomic.Int64 // seconds since 1970
+
+	proving sync.Mutex
+	proven  *provenRoot // nil: none yet
 }
 
 // New returns the store that cfg describes. It touches nothing on disk.
@@ -70,13 +79,3 @@ func (s *Store) Name() string { return track.Local }
 
 // Bucket returns the name that stands for the disk in events.
 func (s *Store) Bucket() string { return "local-disk" }
-
-// openRoot opens the root folder. It is opened for each call, so that a disk may come and
-// go. One that is not there is out of reach: it says nothing about any file.
-func (s *Store) openRoot() (*os.Root, error) {
-	root, err := os.OpenRoot(s.root)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", track.ErrUnavailable, err)
-	}
-	return root, nil
-}

@@ -27,13 +27,15 @@ var kinds = []struct {
 	{track.ErrExists, []syscall.Errno{syscall.EEXIST}},
 	// Not the file's fault; another time it may go well.
 	{track.ErrUnavailable, []syscall.Errno{
-		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOSPC, syscall.EDQUOT, syscall.ESTALE, syscall.ETIMEDOUT,
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE, syscall.ETIMEDOUT,
 	}},
+	// Full, or read-only: no other file fares better.
+	{track.ErrPlace, []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS}},
 }
 
 func classify(err error) error {
 	var errno syscall.Errno
-	if errors.Is(err, track.ErrUnavailable) || !errors.As(err, &errno) {
+	if errors.Is(err, track.ErrUnavailable) || errors.Is(err, track.ErrPlace) || !errors.As(err, &errno) {
 		return err // that the root is not there says nothing of the file
 	}
 	for _, k := range kinds {

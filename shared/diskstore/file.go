@@ -3,6 +3,7 @@ package diskstore
 import (
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"path"
@@ -75,11 +76,20 @@ type file struct {
 	info os.FileInfo // when it was opened
 }
 
+// ReadAt is that of io.ReaderAt.
+func (f *file) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := f.File.ReadAt(p, offset)
+	if err == nil || err == io.EOF { //nolint:errorlint // io.ReaderAt's own word
+		return n, err
+	}
+	return n, classify(err)
+}
+
 // Identity asks the system anew.
 func (f *file) Identity() (track.FileIdentity, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return track.FileIdentity{}, err
+		return track.FileIdentity{}, classify(err)
 	}
 	return identity(info), nil
 }
@@ -140,7 +150,7 @@ func (s *Store) RemoveFile(filePath string) error {
 }
 
 func (s *Store) remove(filePath string) error {
-	root, err := s.openRoot()
+	root, err := s.openRootToWrite()
 	if err != nil {
 		return err
 	}

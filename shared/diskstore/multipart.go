@@ -43,14 +43,14 @@ func (s *Store) createMultipart(id string, m manifest) error {
 	if err != nil {
 		return err
 	}
-	root, err := s.openRoot()
+	root, err := s.openRootToWrite()
 	if err != nil {
 		return err
 	}
 	defer root.Close()
 	// A crash before the renaming leaves a temporary folder, which cleanTemp removes.
 	temp := tempName()
-	if err := errors.Join(root.MkdirAll(temp, 0o755), root.MkdirAll(multipartDir, 0o755)); err != nil {
+	if err := errors.Join(makeFolder(root, temp), makeFolder(root, multipartDir)); err != nil {
 		return err
 	}
 	if err := errors.Join(writeSynced(root, path.Join(temp, manifestName), content), syncDir(root, temp)); err != nil {
@@ -63,7 +63,7 @@ func (s *Store) createMultipart(id string, m manifest) error {
 }
 
 func writeSynced(root *os.Root, name string, content []byte) error {
-	f, err := root.Create(name)
+	f, err := createNew(root, name)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func readManifest(root *os.Root, id string) (m manifest, err error) {
 
 // AbortMultipart gives up an upload and its parts. One that is not there is no error.
 func (s *Store) AbortMultipart(_ context.Context, key, multipartID string) error {
-	root, err := s.openRoot()
+	root, err := s.openRootToWrite()
 	if err != nil {
 		return failure("abort the multipart upload of", key, err)
 	}
@@ -115,7 +115,7 @@ func (s *Store) AbortMultipart(_ context.Context, key, multipartID string) error
 // a temporary folder, which cleanTemp removes.
 func (s *Store) abort(root *os.Root, id string) error {
 	temp := tempName()
-	if err := root.MkdirAll(tempDir, 0o755); err != nil {
+	if err := makeFolder(root, tempDir); err != nil {
 		return err
 	}
 	err := root.Rename(path.Join(multipartDir, id), temp)

@@ -28,7 +28,7 @@ func partName(number int32, etag string) string {
 
 // putPart writes one part. One that is sent again takes the place of the earlier one.
 func (s *Store) putPart(key, id string, number int32, body io.Reader, size int64) (etag string, err error) {
-	root, err := s.openRoot()
+	root, err := s.openRootToWrite()
 	if err != nil {
 		return "", err
 	}

@@ -28,7 +28,7 @@ func (s *Store) answer(w http.ResponseWriter, r *http.Request, err error) {
 		refused = &refusal{http.StatusPreconditionFailed, "already_exists", "the key is taken: it is written once"}
 	case errors.Is(err, track.ErrMismatch):
 		refused = &refusal{http.StatusBadRequest, "mismatch", err.Error()}
-	case errors.Is(err, track.ErrUnavailable):
+	case errors.Is(err, track.ErrUnavailable), errors.Is(err, track.ErrPlace):
 		s.cfg.Logger.ErrorContext(r.Context(), "the disk is out of reach", "err", err)
 		refused = &refusal{http.StatusServiceUnavailable, "unavailable", "the disk is out of reach"}
 	default:

@@ -24,7 +24,7 @@ func (s *Store) CreateFile(filePath string, fill func(*os.File) error) error {
 }
 
 func (s *Store) create(rel string, fill func(*os.File) error) error {
-	root, err := s.openRoot()
+	root, err := s.openRootToWrite()
 	if err != nil {
 		return err
 	}
@@ -42,6 +42,9 @@ func (s *Store) create(rel string, fill func(*os.File) error) error {
 	if err := fill(f); err != nil {
 		return err
 	}
+	if err := moveIn(root, f, path.Dir(rel)); err != nil {
+		return err
+	}
 	// The bytes are on disk before any name stands for them.
 	if err := f.Sync(); err != nil {
 		return err
@@ -49,41 +52,49 @@ func (s *Store) create(rel string, fill func(*os.File) error) error {
 	return publish(root, temp, rel)
 }
 
-// publish gives a synced file its name. A link, unlike a renaming, fails where the name is
-// taken; of several at once, one succeeds. A crash right after it leaves the whole file
-// there, or nothing, and nobody was told yet. A name that is taken is made as safe as a new
-// one before that is said: whoever took it may have been killed before it was.
+// publish gives a synced file its name, in a folder that is there. A crash right after it
+// leaves the whole file there, or nothing, and nobody was told yet. A name that is taken is
+// made as safe as a new one before that is said: whoever took it may have been killed before
+// it was.
 func publish(root *os.Root, temp, rel string) error {
-	dir := path.Dir(rel)
-	if err := root.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	linked := root.Link(temp, rel)
-	if linked != nil && !errors.Is(linked, fs.ErrExist) {
-		return linked
+	named := giveName(root, temp, rel)
+	if named != nil && !errors.Is(named, fs.ErrExist) {
+		return named
 	}
 	// Up to the root, for whoever made these folders may not have got as far as this.
-	for ; ; dir = path.Dir(dir) {
+	for dir := path.Dir(rel); ; dir = path.Dir(dir) {
 		if err := syncDir(root, dir); err != nil {
 			return err
 		}
 		if dir == "." {
-			return linked
+			return named
 		}
 	}
 }
 
 // createTemp makes a file that nobody else knows.
-func createTemp(root *os.Root) (*os.File, string, error) {
-	name := tempName()
-	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := root.MkdirAll(tempDir, 0o755); err != nil {
-			return nil, "", err
+func createTemp(root *os.Root) (f *os.File, name string, err error) {
+	name = tempName()
+	if f, err = createNew(root, name); errors.Is(err, fs.ErrNotExist) {
+		if err = makeFolder(root, tempDir); err == nil {
+			f, err = createNew(root, name)
 		}
-		f, err = root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	}
 	return f, name, err
+}
+
+// createNew makes a file, with the mode and the owner of the root folder.
+func createNew(root *os.Root, name string) (*os.File, error) {
+	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := moveIn(root, f, "."); err != nil {
+		f.Close()
+		_ = root.Remove(name)
+		return nil, err
+	}
+	return f, nil
 }
 
 func tempName() string { return tempDir + "/" + track.NewID().String() }

@@ -12,6 +12,10 @@ var (
 	ErrUnavailable  = errors.New("out of reach")      // retryable; the call may or may not have taken effect
 	ErrForbidden    = errors.New("access denied")     // credentials or policy; not retryable
 
+	// ErrPlace says nothing of any track: the disk or the bucket is another one than it should
+	// be, is full, takes no writes, or does not speak S3. Whoever meets it ends; not retryable.
+	ErrPlace = errors.New("the disk or the bucket cannot be worked with")
+
 	ErrNoSchema = errors.New("the database's schema is missing or too old") // the migrations were not applied
 
 	// Of paths on local disk.
