@@ -41,7 +41,9 @@ lint: bin/golangci-lint bin/govulncheck ## Check style, import walls, formatting
 template: bin/venv/bin/sam bin/node_modules/.bin/asl-validator ## Check template.yaml and the state machine with SAM's own tools, and build with SAM
 	@bin/venv/bin/cfn-lint template.yaml
 	@SAM_CLI_TELEMETRY=0 bin/venv/bin/sam validate --lint --region eu-central-1
-	@bin/node_modules/.bin/asl-validator --json-path statemachines/migrate-storage.asl.json
+	@bin/venv/bin/python tools/sam-transform DatabaseSecretArn=any TracksBucketName=any >bin/template.json
+	@bin/venv/bin/checkov --config-file tools/checkov.yaml --file bin/template.json
+	@bin/node_modules/.bin/asl-validator --json-definition "$$(sed 's/$${Partition}/aws/' statemachines/migrate-storage.asl.json)"
 	@SAM_CLI_TELEMETRY=0 bin/venv/bin/sam build
 
 bench: ## Run the benchmarks, which print ratios against a peer in the same run

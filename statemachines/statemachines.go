@@ -48,7 +48,7 @@ type Summary struct {
 func (l Local) MigrateStorage(ctx context.Context, request json.RawMessage) (Summary, error) {
 	const name = "migrate-storage"
 	machine, err := asl.Parse(migrateStorage, map[string]string{
-		"MigrateBatchFunctionArn": "migrate-batch", "SwitchName": name, "Workers": strconv.Itoa(l.Workers),
+		"Partition": "aws", "MigrateBatchFunctionArn": "migrate-batch", "SwitchName": name, "Workers": strconv.Itoa(l.Workers),
 	})
 	if err != nil {
 		return Summary{}, fmt.Errorf("%s: %w", name, err)

@@ -262,7 +262,13 @@ func (s *stack) resource(t testing.TB, id, kind string) object {
 	return object{t, id, s.resolve(r["Properties"])}
 }
 
-// ids lists the resources of a type.
+// exists tells whether the resource's condition holds, if it has one.
+func (s *stack) exists(id string) bool {
+	condition, has := s.section("Resources")[id].(map[string]any)["Condition"].(string)
+	return !has || s.condition(condition)
+}
+
+// ids lists the resources of a type, those among them that do not exist for these parameters, too.
 func (s *stack) ids(kind string) []string {
 	var found []string
 	for id, r := range s.section("Resources") {
