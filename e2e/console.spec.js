@@ -55,7 +55,7 @@ test('files can be dropped, several at once', async ({ page }) => {
 test('a text file that is named .wav is refused, with the reason', async ({ page }) => {
   await input(page).setInputFiles(text('console liar.wav'));
   await expect(entry(page, 'console liar.wav')).toContainText('failed');
-  await expect(entry(page, 'console liar.wav')).toContainText('not the audio');
+  await expect(entry(page, 'console liar.wav')).toContainText('no audio of a kind that is taken');
 });
 
 test('a file of no audio type is refused before anything is sent', async ({ page }) => {

@@ -5,7 +5,7 @@ const $ = (id) => document.getElementById(id);
 const REFRESH = 1000; // milliseconds
 
 const REASONS = {
-  not_audio: 'The bytes are not the audio that the file says it is.',
+  not_audio: 'This is no audio of a kind that is taken.',
   size_mismatch: 'The size differs from what was announced.',
   checksum_mismatch: 'The checksum differs from what was announced.',
 };
@@ -56,7 +56,7 @@ async function start(file) {
       bar.value = fraction;
     }, cancel.signal);
     if (result.state === 'stored') end('stored', 'good');
-    else end(result.state, 'bad', REASONS[result.reason] || result.reason);
+    else end(result.state, 'bad', [REASONS[result.reason] || result.reason, result.detail && `(${result.detail})`].filter(Boolean).join(' '));
   } catch (problem) {
     end(cancel.signal.aborted ? 'cancelled' : 'failed', 'bad', cancel.signal.aborted ? '' : problem.message);
   }

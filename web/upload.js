@@ -3,19 +3,13 @@ import { call } from './api.js';
 const PARALLEL_PARTS = 4;
 const TRIES = 4;
 
-// Browsers name no type, or a generic one, for some of the files that we take.
-const TYPES = {
-  mp3: 'audio/mpeg', flac: 'audio/flac', wav: 'audio/wav', ogg: 'audio/ogg', oga: 'audio/ogg',
-  opus: 'audio/ogg', m4a: 'audio/mp4', aac: 'audio/aac', aiff: 'audio/aiff', aif: 'audio/aiff',
-};
-
 // upload sends one file and resolves with the upload once the storage's own event has
 // settled it. show(phase, fraction) is called on the way; signal cancels.
 export async function upload(file, show, signal) {
   const ticket = await call('POST', '/v1/uploads', {
     title: file.name.replace(/\.[^.]*$/, '').slice(0, 255) || file.name,
     filename: file.name,
-    content_type: contentType(file),
+    content_type: file.type,
     size: file.size,
   });
   try {
@@ -29,12 +23,6 @@ export async function upload(file, show, signal) {
   }
   show('confirming', 1);
   return settled(ticket.upload_id, signal);
-}
-
-function contentType(file) {
-  const ext = file.name.split('.').pop().toLowerCase();
-  const generic = !file.type || file.type === 'application/octet-stream';
-  return generic ? TYPES[ext] || 'application/octet-stream' : file.type;
 }
 
 async function sendParts(ticket, file, progress, signal) {

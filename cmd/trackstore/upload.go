@@ -91,17 +91,26 @@ func (r *uploadRun) one(ctx context.Context, name string) {
 		var p *client.Problem
 		result.unreachable = !errors.As(err, &p) && !errors.As(err, new(*os.PathError)) && !errors.Is(err, client.ErrChanged) && ctx.Err() == nil
 	case upload.State == track.UploadFailed:
-		result.Error = explain[upload.Reason]
+		result.Error = explain(upload)
 	case upload.State != track.UploadStored:
 		result.Error = fmt.Sprintf("the upload is %s", upload.State)
 	}
 	r.out.result(result)
 }
 
-var explain = map[track.Reason]string{
-	track.NotAudio:         "not_audio: the bytes are not the audio that the name says they are",
-	track.SizeMismatch:     "size_mismatch: the file changed while it was read",
-	track.ChecksumMismatch: "checksum_mismatch: the file changed while it was read, or bytes were damaged on the way",
+// explain says why an upload failed, and of what the file is not to blame for, what may be.
+func explain(u client.Upload) string {
+	text := string(u.Reason)
+	if u.Detail != "" {
+		text += ": " + u.Detail
+	}
+	switch u.Reason {
+	case track.SizeMismatch:
+		text += "; the file changed while it was read"
+	case track.ChecksumMismatch:
+		text += "; the file changed while it was read, or bytes were damaged on the way"
+	}
+	return text
 }
 
 func (r *uploadRun) send(ctx context.Context, name string) (client.Upload, int64, error) {
@@ -124,15 +133,11 @@ func (r *uploadRun) send(ctx context.Context, name string) (client.Upload, int64
 
 	base := filepath.Base(name)
 	request := client.Request{
-		TrackID:     r.Track,
-		Title:       r.Title,
-		Filename:    base,
-		ContentType: track.OctetStream,
-		Size:        info.Size(),
-		Checksum:    &sum,
-	}
-	if f, ok := track.FormatOfName(base); ok {
-		request.ContentType = f.ContentType()
+		TrackID:  r.Track,
+		Title:    r.Title,
+		Filename: base,
+		Size:     info.Size(),
+		Checksum: &sum,
 	}
 	if r.Track == "" && r.Title == "" {
 		request.Title = strings.TrimSuffix(base, filepath.Ext(base))

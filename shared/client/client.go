@@ -60,7 +60,7 @@ type Request struct {
 	TrackID     string          `json:"track_id,omitempty"`
 	Title       string          `json:"title,omitempty"`
 	Filename    string          `json:"filename"`
-	ContentType string          `json:"content_type"`
+	ContentType string          `json:"content_type,omitempty"` // a hint; the bytes decide
 	Size        int64           `json:"size"`
 	Checksum    *track.Checksum `json:"checksum,omitempty"` // nil: Send takes that of the file
 	Method      track.Method    `json:"method,omitempty"`
@@ -93,7 +93,8 @@ type Upload struct {
 	TrackID string            `json:"track_id"`
 	State   track.UploadState `json:"state"`
 	Reason  track.Reason      `json:"reason"`
-	Parts   []track.Part      `json:"parts"` // of a pending multipart: those that the storage has
+	Detail  string            `json:"detail"` // of one that failed: what was found, for people
+	Parts   []track.Part      `json:"parts"`  // of a pending multipart: those that the storage has
 }
 
 // Open asks for a ticket. The same key with the same request gives the same upload again,

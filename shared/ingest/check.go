@@ -17,7 +17,7 @@ import (
 )
 
 // check looks at u's bytes: their size, their checksum where one was declared, and
-// whether they are audio of the declared kind. track.ErrNotFound: they are not there.
+// whether they are audio. Of the kind of audio, the bytes decide. track.ErrNotFound: they are not there.
 // Every read names the version that HEAD found, so that all three speak of one object.
 func check(ctx context.Context, b Backend, u track.Upload) (track.Finding, error) {
 	object, err := b.Head(ctx, u.Key, "")
@@ -26,7 +26,7 @@ func check(ctx context.Context, b Backend, u track.Upload) (track.Finding, error
 	}
 	f := track.Finding{UploadID: u.ID, VersionID: object.VersionID, Size: object.Size}
 	if u.Size != 0 && object.Size != u.Size || object.Size < 1 || object.Size > u.MaxSize {
-		f.Reason = track.SizeMismatch
+		f.Reason, f.Detail = track.SizeMismatch, wrongSize(u, object.Size)
 		return f, nil
 	}
 	if u.Checksum != nil {
@@ -36,17 +36,28 @@ func check(ctx context.Context, b Backend, u track.Upload) (track.Finding, error
 		}
 		if sum != *u.Checksum {
 			f.Reason = track.ChecksumMismatch
+			f.Detail = fmt.Sprintf("declared %s %s, the bytes have %s", u.Checksum.Algorithm, u.Checksum.Value, sum.Value)
 			return f, nil
 		}
 	}
-	format, ok, err := audio.Detect(&reader{ctx, b, object})
+	found, err := audio.Look(&reader{ctx, b, object})
 	if err != nil {
 		return f, err
 	}
-	if f.Format = format; !ok || !u.Format.Fits(format) {
-		f.Reason = track.NotAudio
+	if f.Format = found.Format; f.Format == "" {
+		f.Reason, f.Detail = track.NotAudio, "the bytes are "+found.What
 	}
 	return f, nil
+}
+
+func wrongSize(u track.Upload, size int64) string {
+	switch {
+	case u.Size != 0:
+		return fmt.Sprintf("declared %d bytes, the storage has %d", u.Size, size)
+	case size < 1:
+		return "the storage has no bytes"
+	}
+	return fmt.Sprintf("the storage has %d bytes, and may have up to %d", size, u.MaxSize)
 }
 
 // checksum returns an object's checksum: the backend's, else that of its bytes. Of a form

@@ -44,6 +44,7 @@ func (s *Store) SettleUploads(ctx context.Context, findings []track.Finding, dry
 	type finding struct {
 		ID          track.ID `json:"id"`
 		Reason      *string  `json:"reason"`
+		Detail      *string  `json:"detail"`
 		VersionID   *string  `json:"version_id"`
 		Size        int64    `json:"size"`
 		Format      string   `json:"format"`
@@ -51,7 +52,7 @@ func (s *Store) SettleUploads(ctx context.Context, findings []track.Finding, dry
 	}
 	input := make([]finding, len(findings))
 	for i, f := range findings {
-		input[i] = finding{f.UploadID, orNull(string(f.Reason)), orNull(f.VersionID), f.Size, string(f.Format), f.Format.ContentType()}
+		input[i] = finding{f.UploadID, orNull(string(f.Reason)), orNull(f.Detail), orNull(f.VersionID), f.Size, string(f.Format), f.Format.ContentType()}
 	}
 	text, err := json.Marshal(input)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 func scanUpload(row pgx.Row) (track.Upload, error) {
 	var u track.Upload
 	var sum track.Checksum
-	err := row.Scan(&u.ID, &u.Seq, &u.TrackID, &u.UserID, &u.State, &u.Reason, &u.Method, &u.Backend, &u.Key,
+	err := row.Scan(&u.ID, &u.Seq, &u.TrackID, &u.UserID, &u.State, &u.Reason, &u.Detail, &u.Method, &u.Backend, &u.Key,
 		&u.MultipartID, &u.PartSize, &u.Size, &u.MaxSize, &u.Format, &u.ContentType,
 		&sum.Algorithm, &sum.Value, &u.CreatedAt, &u.ExpiresAt)
 	if sum.Algorithm != "" {

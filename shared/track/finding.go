@@ -4,6 +4,7 @@ package track
 type Finding struct {
 	UploadID ID
 	Reason   Reason // empty: the bytes are what the ticket says
+	Detail   string // with a Reason: what was found, for people
 
 	// The object that was looked at.
 	VersionID string

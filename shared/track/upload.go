@@ -42,6 +42,7 @@ type Upload struct {
 	UserID      ID
 	State       UploadState
 	Reason      Reason // set where State is UploadFailed
+	Detail      string // beside Reason: what was found, for people; empty for uploads that failed before it was kept
 	Method      Method
 	Backend     string // Local or S3: where the bytes go
 	Key         string // the object's key, or the path under the root on disk

@@ -76,10 +76,6 @@ func (a *api) companionTicket(user track.ID, method track.Method, filename, cont
 	if err := checkText("filename", &filename); err != nil {
 		return track.Ticket{}, err
 	}
-	if mediaType, _, _ := strings.Cut(contentType, ";"); mediaType == "" || mediaType == track.OctetStream {
-		format, _ := track.FormatOfName(filename)
-		contentType = format.ContentType()
-	}
 	format, err := fileFormat(filename, contentType)
 	if err != nil {
 		return track.Ticket{}, err
@@ -248,7 +244,7 @@ func (a *api) companionComplete(w http.ResponseWriter, r *http.Request, user tra
 		return err
 	}
 	if u.State == track.UploadFailed {
-		return refuse(InvalidRequest, "the file was refused: %s", u.Reason)
+		return refuse(InvalidRequest, "the file was refused (%s): %s", u.Reason, u.Detail)
 	}
 	b, err := a.backend(u.Backend)
 	if err != nil {

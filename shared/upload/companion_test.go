@@ -177,7 +177,7 @@ func TestCompanionRefuses(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	uppy := s.companion()
-	for _, query := range []string{"", "?filename=a.txt&type=text/plain", "?filename=a.wav&type=text/html", "?filename=a.wav&type=audio/mpeg", "?filename=a", "?filename=a%00.wav",
+	for _, query := range []string{"", "?filename=a.txt&type=text/plain", "?filename=a.wav&type=text/html", "?filename=a", "?filename=a%00.wav",
 		"?filename=a%0a.wav", "?filename=%ff.wav%00", "?filename=" + strings.Repeat("a", 300) + ".wav"} {
 		uppy.call("GET", "/s3/params"+query, nil).complains(400)
 	}

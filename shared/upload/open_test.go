@@ -101,7 +101,8 @@ func TestWhatIsNoAudioFails(t *testing.T) {
 			t.Fatalf("PUT: %d %s", r.status, r.body)
 		}
 		for range 2 {
-			if done := s.complete(o, nil).want(200); done["state"] != "failed" || done["reason"] != "not_audio" {
+			if done := s.complete(o, nil).want(200); done["state"] != "failed" || done["reason"] != "not_audio" ||
+				done["detail"] != "the bytes are an HTML page" {
 				t.Errorf("complete: %v", done)
 			}
 		}
@@ -131,10 +132,15 @@ func TestANewFileReplacesTheOldOneOnceItIsThere(t *testing.T) {
 	})
 }
 
-func TestOpenTakesWhatBrowsersCallAudio(t *testing.T) {
+// The bytes decide: whatever a client says of the type, and also when it says nothing.
+func TestOpenTakesWhatClientsCallAudio(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(c *upload.Config) { c.Limits.MaxPending = 1000 })
-	for _, c := range []struct{ filename, contentType, canonical string }{
+	for _, c := range []struct {
+		filename    string
+		contentType any
+		canonical   string
+	}{
 		{"a.mp3", "audio/mp3", "audio/mpeg"}, {"A.MP3", "audio/mpeg", "audio/mpeg"},
 		{"a.wav", "audio/x-wav", "audio/wav"}, {"a.wave", "audio/vnd.wave", "audio/wav"},
 		{"a.flac", "audio/x-flac", "audio/flac"}, {"a.ogg", "audio/ogg", "audio/ogg"}, {"a.opus", "audio/ogg; codecs=opus", "audio/ogg"},
@@ -145,6 +151,12 @@ func TestOpenTakesWhatBrowsersCallAudio(t *testing.T) {
 		{"a.wav", "audio/wave", "audio/wav"}, {"a.wav", "audio/x-wave;codecs=\"1\"", "audio/wav"}, {"a.m4a", "audio/mp4; codecs=\"mp4a.40.2\"", "audio/mp4"},
 		{"a.ogg", "video/ogg", "audio/ogg"}, // Firefox
 		{"../ü/猫.b.c.flac", "audio/flac", "audio/flac"},
+		{"a.m4a", "audio/mpeg", "audio/mp4"}, {"a.3ga", "audio/mpeg", "audio/mp4"}, {"a.3gp", "video/3gpp", "audio/mp4"}, // Android
+		{"t.mp4", "video/mp4", "audio/mp4"}, {"t.m4b", "audio/x-m4b", "audio/mp4"}, {"t.m4r", "", "audio/mp4"}, {"t.wave", "", "audio/wav"}, // browsers
+		{"t.webm", "video/webm", "audio/webm"}, {"t.webm", "audio/webm;codecs=opus", "audio/webm"}, {"t.weba", "audio/webm", "audio/webm"}, // their recorders
+		{"a.mp2", "video/mpeg", "audio/mpeg"}, {"a.spx", "audio/x-speex", "audio/ogg"}, {"a.mka", "application/octet-stream", "audio/x-matroska"},
+		{"a.wav", "audio/mpeg", "audio/wav"}, {"a.wav", "audio/midi", "audio/wav"}, {"a.wav", "Audio/X-Anything; q=1", "audio/wav"},
+		{"a.wav", "application/octet-stream", "audio/wav"}, {"a.wav", "binary/octet-stream", "audio/wav"}, {"a.wav", nil, "audio/wav"},
 	} {
 		o := s.open(100, "filename", c.filename, "content_type", c.contentType)
 		if got := o.obj("put").obj("headers").str("Content-Type"); got != c.canonical {
@@ -197,15 +209,17 @@ func TestOpenRefuses(t *testing.T) {
 		{"newline in filename", file(1, "filename", "a\n.wav"), 422, upload.InvalidRequest, "filename: "},
 		{"long filename", file(1, "filename", strings.Repeat("a", 252)+".wav"), 422, upload.InvalidRequest, "filename: "},
 		{"unknown extension", file(1, "filename", "a.exe"), 415, upload.UnsupportedMediaType, "filename: "},
+		{"a format that is not taken", file(1, "filename", "a.wma"), 415, upload.UnsupportedMediaType, "filename: "},
 		{"no extension", file(1, "filename", "wav"), 415, upload.UnsupportedMediaType, "filename: "},
 
-		{"no content type", file(1, "content_type", nil), 422, upload.InvalidRequest, "content_type: "},
-		{"unknown content type", file(1, "content_type", "text/html"), 415, upload.UnsupportedMediaType, "content_type: "},
-		{"a film", file(1, "content_type", "video/mp4", "filename", "a.m4a"), 415, upload.UnsupportedMediaType, "content_type: "},
-		{"another format", file(1, "content_type", "audio/midi"), 415, upload.UnsupportedMediaType, "content_type: "},
-		{"octet stream", file(1, "content_type", "application/octet-stream"), 415, upload.UnsupportedMediaType, "content_type: "},
+		{"a page", file(1, "content_type", "text/html"), 415, upload.UnsupportedMediaType, "content_type: "},
+		{"a document", file(1, "content_type", "application/pdf"), 415, upload.UnsupportedMediaType, "content_type: "},
+		{"a picture", file(1, "content_type", "image/png"), 415, upload.UnsupportedMediaType, "content_type: "},
+		{"half a type", file(1, "content_type", "audio/"), 415, upload.UnsupportedMediaType, "content_type: "},
+		{"no type", file(1, "content_type", "audio"), 415, upload.UnsupportedMediaType, "content_type: "},
+		{"two types", file(1, "content_type", "audio/wav, text/html"), 415, upload.UnsupportedMediaType, "content_type: "},
 		{"newline in content type", file(1, "content_type", "audio/wav\nx: y"), 422, upload.InvalidRequest, "content_type: "},
-		{"contradiction", file(1, "content_type", "audio/mpeg"), 422, upload.InvalidRequest, "content_type: "},
+		{"content type no string", file(1, "content_type", 7), 422, upload.InvalidRequest, "content_type: "},
 
 		{"no size", file(1, "size", nil), 422, upload.InvalidRequest, "size: "},
 		{"size 0", file(0), 422, upload.InvalidRequest, "size: "},

@@ -64,10 +64,10 @@ func (a *api) ticket(q *openRequest) (track.Ticket, error) {
 	default:
 		t.TrackID = *q.TrackID
 	}
-	if err := errors.Join(checkText("filename", q.Filename), checkText("content_type", q.ContentType)); err != nil {
+	if err := errors.Join(checkText("filename", q.Filename), checkType(q.ContentType)); err != nil {
 		return t, err
 	}
-	format, err := fileFormat(*q.Filename, *q.ContentType)
+	format, err := fileFormat(*q.Filename, orEmpty(q.ContentType))
 	if err != nil {
 		return t, err
 	}
@@ -104,20 +104,32 @@ func (a *api) place(t *track.Ticket, filename string, format track.Format) {
 	}
 }
 
-// fileFormat tells a file's format from its name; the content type must fit it.
+// fileFormat tells a file's format from its name, until its bytes do. What the client says
+// of the type ("": nothing) is a hint that need not agree with the name.
 func fileFormat(filename, contentType string) (track.Format, error) {
 	format, known := track.FormatOfName(filename)
 	if !known {
-		return "", refuse(UnsupportedMediaType, "filename: its extension is not that of a known audio format")
+		return "", refuse(UnsupportedMediaType, "filename: its extension is not that of an audio format that is taken")
 	}
-	declared, known := track.FormatOfType(contentType)
-	if !known {
-		return "", refuse(UnsupportedMediaType, "content_type: is not that of a known audio format")
-	}
-	if !declared.Fits(format) {
-		return "", refuse(InvalidRequest, "content_type: says %s, and the extension of filename says %s", declared, format)
+	if !track.MayBeAudio(contentType) {
+		return "", refuse(UnsupportedMediaType, "content_type: is not that of audio")
 	}
 	return format, nil
+}
+
+// checkType refuses a content type that is none. It may be left out.
+func checkType(contentType *string) error {
+	if contentType == nil || *contentType == "" {
+		return nil
+	}
+	return checkText("content_type", contentType)
+}
+
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 func (q *checksumRequest) checksum() (*track.Checksum, error) {

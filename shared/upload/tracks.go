@@ -80,9 +80,13 @@ func (a *api) getAudio(w http.ResponseWriter, r *http.Request, user track.ID) er
 }
 
 // audioType is a track's content type in its canonical form. A platform's old rows may
-// have another name for it, or none.
+// have another name for it, or none; of a format that is not known the name stays.
 func audioType(t track.Track) string {
-	return format(t).ContentType()
+	f := format(t)
+	if f == "" && strings.HasPrefix(strings.ToLower(t.ContentType), "audio/") {
+		return t.ContentType
+	}
+	return f.ContentType()
 }
 
 // format is what a track says of its format, by any of its columns.
@@ -112,7 +116,7 @@ func attachment(t track.Track) string {
 	}
 	f := format(t)
 	if named, _ := track.FormatOfName(name); f != "" && !f.Fits(named) {
-		name += "." + string(f)
+		name += "." + f.Extension()
 	}
 	ascii := strings.Map(func(c rune) rune {
 		if c > '~' || c == '%' {

@@ -16,6 +16,7 @@ type uploadStatus struct {
 	TrackID     track.ID          `json:"track_id"`
 	State       track.UploadState `json:"state"`
 	Reason      *track.Reason     `json:"reason"` // null unless it failed
+	Detail      string            `json:"detail,omitempty"`
 	ExpiresAt   time.Time         `json:"expires_at"`
 	Size        *int64            `json:"size"` // null: not declared
 	ContentType string            `json:"content_type"`
@@ -23,7 +24,7 @@ type uploadStatus struct {
 }
 
 func statusOf(u track.Upload) uploadStatus {
-	s := uploadStatus{UploadID: u.ID, TrackID: u.TrackID, State: u.State, ExpiresAt: u.ExpiresAt, ContentType: u.ContentType}
+	s := uploadStatus{UploadID: u.ID, TrackID: u.TrackID, State: u.State, Detail: u.Detail, ExpiresAt: u.ExpiresAt, ContentType: u.ContentType}
 	if u.Reason != "" {
 		s.Reason = &u.Reason
 	}

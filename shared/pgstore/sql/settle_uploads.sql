@@ -23,9 +23,9 @@
 -- looked up so: there a condition that always holds tells the planner of few rows.
 WITH input AS MATERIALIZED (
 	SELECT * FROM jsonb_to_recordset($1::jsonb) AS i
-		(id uuid, reason text, version_id text, size bigint, format text, content_type text)
+		(id uuid, reason text, detail text, version_id text, size bigint, format text, content_type text)
 ), pending AS MATERIALIZED (
-	SELECT u.id, u.seq, u.track_id, u.backend, u.storage_key, i.reason, i.version_id, i.size, i.format, i.content_type
+	SELECT u.id, u.seq, u.track_id, u.backend, u.storage_key, i.reason, i.detail, i.version_id, i.size, i.format, i.content_type
 	FROM (SELECT * FROM input ORDER BY id) AS i CROSS JOIN LATERAL (
 		SELECT * FROM track_uploads WHERE id = i.id AND state = 'pending' FOR UPDATE
 	) AS u
@@ -91,7 +91,7 @@ WITH input AS MATERIALIZED (
 		removed_at = CASE WHEN d.gone_at IS NULL THEN d.removed_at END, gone_at = NULL
 ), settled AS (
 	UPDATE track_uploads u
-	SET state = o.state, reason = o.reason, storage_version_id = o.version_id, finished_at = now()
+	SET state = o.state, reason = o.reason, detail = o.detail, storage_version_id = o.version_id, finished_at = now()
 	FROM outcomes o WHERE u.id = o.id AND o.state IN ('stored', 'failed', 'aborted')
 	RETURNING u.*
 )
