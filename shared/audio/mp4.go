@@ -24,22 +24,17 @@ func (s *source) box(at, end int64) (box, bool) {
 		return box{}, false
 	}
 	c := box{kind: string(b[4:8]), from: at + 8}
-	switch size := uint64(binary.BigEndian.Uint32(b)); {
-	case size == 0:
-		c.to = end
-		return c, true
-	case size == 1: // a long one
+	size := uint64(binary.BigEndian.Uint32(b))
+	if size == 1 { // a long one
 		if len(b) < header {
 			return box{}, false
 		}
 		size = binary.BigEndian.Uint64(b[8:])
 		c.from += 8
-		fallthrough
-	default:
-		c.to = end
-		if size < uint64(end-at) {
-			c.to = at + int64(size)
-		}
+	}
+	// A size of 0 means: to the end.
+	if c.to = end; size > 0 && size < uint64(end-at) {
+		c.to = at + int64(size)
 	}
 	return c, c.to >= c.from
 }
