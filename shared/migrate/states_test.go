@@ -265,6 +265,36 @@ func TestTypeComesFromTheBytesThenFromTheName(t *testing.T) {
 	}
 }
 
+// An audio type that the row has is kept where neither the bytes nor the name tell one, and
+// no rollback and no second move loses it.
+func TestAnAudioTypeThatIsNotKnownIsKept(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	asf := append([]byte("\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"), content(1, 3000)...)
+	for _, c := range []struct {
+		path, contentType, format string
+		bytes                     []byte
+		want                      string
+	}{
+		{"a.wma", "audio/x-ms-wma", "wma", asf, "audio/x-ms-wma wma"},
+		{"b.bin", "audio/webm", "webm", content(2, 3000), "audio/webm webm"},
+		{"c", "Audio/AMR; rate=8000", "", content(3, 3000), "Audio/AMR; rate=8000 "},
+		{"d.xyz", "text/html", "old", []byte("<html>"), track.OctetStream + " old"},
+		{"e.wma", "audio/x-ms-wma", "wma", audiotest.OggOpus(1, 1), "audio/ogg opus"}, // the bytes tell
+		{"f.mp3", "audio/x-ms-wma", "wma", content(4, 3000), "audio/mpeg mp3"},        // the name tells
+	} {
+		id := r.add(c.path, c.bytes)
+		r.Exec(`UPDATE tracks SET format = $2, content_type = $3 WHERE id = $1`, id, c.format, c.contentType)
+		for _, mover := range []migrate.Mover{r.upload(), r.restore(), r.upload()} {
+			r.turn(mover.Direction())
+			r.run(mover, job())
+			if got := r.one(`SELECT content_type || ' ' || format FROM tracks WHERE id = $1`, id); got != c.want {
+				t.Errorf("%s after %s: %q, want %q", c.path, mover.Direction(), got, c.want)
+			}
+		}
+	}
+}
+
 // R1: a key that other bytes have is never overwritten.
 func TestAKeyThatIsTakenIsNotOverwritten(t *testing.T) {
 	t.Parallel()

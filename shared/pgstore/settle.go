@@ -106,7 +106,10 @@ const settleToS3 = settleInput + `, discards AS MATERIALIZED (
 	), flipped AS (
 		UPDATE tracks t
 		SET storage_backend = 's3', storage_key = moved.new_key, storage_version_id = moved.new_version,
-			file_size = moved.new_size, format = coalesce(moved.format, t.format), content_type = moved.content_type, updated_at = now()
+			file_size = moved.new_size, format = coalesce(moved.format, t.format), updated_at = now(),
+			-- Where neither bytes nor name tell, the row knows better: a format that is not taken any more.
+			content_type = CASE WHEN moved.format IS NULL AND t.content_type::text ILIKE 'audio/%' THEN t.content_type::text
+				ELSE moved.content_type END
 		FROM moved
 		WHERE t.id = moved.track_id AND t.id = ANY (ARRAY(SELECT track_id FROM moved))
 			AND t.storage_backend = 'local' AND t.file_version = moved.file_version AND t.file_path = moved.file_path
