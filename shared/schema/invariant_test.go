@@ -73,6 +73,8 @@ func TestEveryCheckRefuses(t *testing.T) {
 		"tracks_storage_key_check":     {track + "storage_backend = 's3'", track + "storage_backend = 's3', storage_key = ''"},
 		"tracks_file_version_check":    {track + "file_version = 0"},
 
+		"tracks_storage_bucket_check": {track + "storage_bucket = ''"},
+
 		"track_uploads_state_check":         {upload + "state = 'done', finished_at = now()"},
 		"track_uploads_finished_check":      {upload + "state = 'stored'", upload + "finished_at = now()"},
 		"track_uploads_reason_check":        {upload + "reason = 'not_audio'", upload + "state = 'failed', finished_at = now()"},
@@ -88,6 +90,11 @@ func TestEveryCheckRefuses(t *testing.T) {
 		"track_discards_backend_check": {discard + "backend = 'tape'"},
 		"track_discards_reason_check":  {discard + "reason = 'boredom'"},
 		"track_discards_removed_check": {discard + "gone_at = now()"},
+
+		"track_discards_storage_bucket_check": {discard + "storage_bucket = ''", discard + "backend = 'local', storage_bucket = 'b'"},
+
+		"track_places_kind_check": {"INSERT INTO track_places (id, kind, name) VALUES (gen_random_uuid(), 'shelf', 'x')"},
+		"track_places_name_check": {"INSERT INTO track_places (id, kind, name) VALUES (gen_random_uuid(), 'root', '')"},
 
 		"track_migrations_direction_check": {migration + "direction = 'up'"},
 		"track_migrations_state_check":     {migration + "state = 'tired', lease_token = NULL, lease_expires_at = NULL"},
