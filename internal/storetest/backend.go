@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"iter"
-	"time"
 
 	"trackstore/shared/track"
 )
@@ -20,8 +19,8 @@ type Backend interface {
 
 	SignPut(ctx context.Context, spec track.PutSpec) (track.SignedPut, error)
 	SignPost(ctx context.Context, spec track.PutSpec) (track.SignedPost, error)
-	SignGet(ctx context.Context, spec track.GetSpec) (string, error)
-	SignPart(ctx context.Context, key, multipartID string, number int32, ttl time.Duration) (string, error)
+	SignGet(ctx context.Context, spec track.GetSpec) (track.SignedURL, error)
+	SignPart(ctx context.Context, spec track.PartSpec) (track.SignedPut, error)
 
 	CreateMultipart(ctx context.Context, key, contentType string) (multipartID string, err error)
 	ListParts(ctx context.Context, key, multipartID string) ([]track.Part, error)

@@ -89,7 +89,7 @@ func testExpiry(t *trial) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	part, err := t.Backend.SignPart(t.Context(), put.Key, id, 1, time.Second)
+	part, err := t.Backend.SignPart(t.Context(), track.PartSpec{Key: put.Key, MultipartID: id, Number: 1, TTL: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func testExpiry(t *trial) {
 	time.Sleep(2100 * time.Millisecond)
 	t.wantRefused("an old GET", t.send(http.MethodGet, get, nil, nil), http.StatusForbidden)
 	t.wantRefused("an old PUT", t.send(http.MethodPut, signed.URL, signed.Headers, content), http.StatusForbidden)
-	t.wantRefused("an old part", t.send(http.MethodPut, part, nil, content), http.StatusForbidden)
+	t.wantRefused("an old part", t.send(http.MethodPut, part.URL, part.Headers, content), http.StatusForbidden)
 	t.wantRefused("an old form", t.post(form.URL, form.Fields, content), http.StatusForbidden)
 	t.wantAbsent("after old requests", put.Key)
 }

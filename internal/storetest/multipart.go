@@ -23,11 +23,11 @@ func (t *trial) createMultipart(key string) string {
 
 func (t *trial) signPart(key, id string, number int32) string {
 	t.Helper()
-	url, err := t.Backend.SignPart(t.Context(), key, id, number, time.Minute)
+	signed, err := t.Backend.SignPart(t.Context(), track.PartSpec{Key: key, MultipartID: id, Number: number, TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return url
+	return signed.URL
 }
 
 // putPart sends a part as a browser does, and returns it as the browser knows it.
@@ -161,6 +161,51 @@ func testMultipartRefused(t *trial) {
 	t.wantStored(key, content)
 }
 
+// A part's URL binds its length, and its checksum where one is declared.
+func testPartsBindWhatIsDeclared(t *trial) {
+	key, content := newKey(), random(track.MinPartSize+100)
+	pieces := [][]byte{content[:track.MinPartSize], content[track.MinPartSize:]}
+	id := t.createMultipart(key)
+	var named []track.Part
+	for i, piece := range pieces {
+		spec := track.PartSpec{Key: key, MultipartID: id, Number: int32(i) + 1, Size: int64(len(piece)), TTL: time.Minute}
+		plain, err := t.Backend.SignPart(t.Context(), spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := checksum(track.CRC64NVME, piece)
+		spec.Checksum = &sum
+		bound, err := t.Backend.SignPart(t.Context(), spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		damaged := append([]byte{piece[0] ^ 1}, piece[1:]...)
+		other := with(bound.Headers, track.CRC64NVME.Header(), checksum(track.CRC64NVME, damaged).Value)
+		for name, a := range map[string]answer{
+			"a longer part":            t.send(http.MethodPut, plain.URL, plain.Headers, append(piece[:len(piece):len(piece)], 0)),
+			"a shorter part":           t.send(http.MethodPut, plain.URL, plain.Headers, piece[1:]),
+			"a longer part, bound":     t.send(http.MethodPut, bound.URL, bound.Headers, append(piece[:len(piece):len(piece)], 0)),
+			"a damaged part":           t.send(http.MethodPut, bound.URL, bound.Headers, damaged),
+			"a damaged part that fits": t.send(http.MethodPut, bound.URL, other, damaged),
+			"a part without checksum":  t.send(http.MethodPut, bound.URL, nil, piece),
+		} {
+			t.wantRefused(name, a)
+		}
+		signed := []track.SignedPut{plain, bound}[i] // an upload may have parts of both kinds
+		a := t.mustSend(http.MethodPut, signed.URL, signed.Headers, piece)
+		named = append(named, track.Part{Number: spec.Number, ETag: strings.Trim(a.header.Get("ETag"), `"`), Size: spec.Size})
+	}
+	t.diff("the parts", t.listParts(key, id), named)
+	received, err := t.Backend.ListParts(t.Context(), key, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := t.Backend.CompleteMultipart(t.Context(), key, id, int64(len(content)), received); err != nil {
+		t.Fatal(err)
+	}
+	t.wantStored(key, content)
+}
+
 func testMultipartCutOff(t *trial) {
 	key, content := newKey(), random(2_000_000)
 	id := t.createMultipart(key)
@@ -223,11 +268,11 @@ func testManyParts(t *trial) {
 	for i := range want {
 		group.Go(func() error {
 			number, content := int32(i)+1, fmt.Append(nil, i)
-			url, err := t.Backend.SignPart(t.Context(), key, id, number, time.Minute)
+			signed, err := t.Backend.SignPart(t.Context(), track.PartSpec{Key: key, MultipartID: id, Number: number, TTL: time.Minute})
 			if err != nil {
 				return err
 			}
-			a, err := t.request(http.MethodPut, url, nil, content)
+			a, err := t.request(http.MethodPut, signed.URL, signed.Headers, content)
 			want[i] = track.Part{Number: number, ETag: strings.Trim(a.header.Get("ETag"), `"`), Size: int64(len(content))}
 			return err
 		})

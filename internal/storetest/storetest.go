@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(*testing.T) Env) {
 		{"List", testList},
 		{"Multipart", testMultipart},
 		{"MultipartRefused", testMultipartRefused},
+		{"PartsBindWhatIsDeclared", testPartsBindWhatIsDeclared},
 		{"MultipartCutOff", testMultipartCutOff},
 		{"MultipartAbort", testMultipartAbort},
 		{"MultipartTaken", testMultipartTaken},
@@ -183,11 +184,14 @@ func (t *trial) signGet(spec track.GetSpec) string {
 	if spec.TTL == 0 {
 		spec.TTL = time.Minute
 	}
-	url, err := t.Backend.SignGet(t.Context(), spec)
+	signed, err := t.Backend.SignGet(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return url
+	if left := time.Until(signed.ExpiresAt); left > spec.TTL || left < spec.TTL-10*time.Second {
+		t.Errorf("a URL that is to live %s ends in %s", spec.TTL, left)
+	}
+	return signed.URL
 }
 
 // create stores content under key.

@@ -194,7 +194,7 @@ func TestNamesAreBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if response, body := send(t, http.MethodGet, signed, nil, nil); response.StatusCode != http.StatusOK || string(body) != name {
+		if response, body := send(t, http.MethodGet, signed.URL, nil, nil); response.StatusCode != http.StatusOK || string(body) != name {
 			t.Errorf("%q: answered %d %q", name, response.StatusCode, body)
 		}
 		if !listed["odd/"+name] {

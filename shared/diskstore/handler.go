@@ -95,16 +95,10 @@ func (s *Store) put(w http.ResponseWriter, r *http.Request, key string, query ur
 	if err := checkLength(r.ContentLength, size, size); err != nil {
 		return err
 	}
-	var declared *track.Checksum
 	headers := map[string]string{"Content-Type": query.Get(paramType), "If-None-Match": "*"}
-	if query.Has(paramChecksum) {
-		declared = &track.Checksum{Algorithm: track.Algorithm(query.Get(paramAlgorithm)), Value: query.Get(paramChecksum)}
-		headers[declared.Algorithm.Header()] = declared.Value
-	}
-	for name, value := range headers {
-		if got := r.Header.Get(name); got != value {
-			return &refusal{http.StatusBadRequest, "mismatch", fmt.Sprintf("the header %s is %q, not %q as signed", name, got, value)}
-		}
+	declared := boundChecksum(query, headers)
+	if err := checkHeaders(r.Header, headers); err != nil {
+		return err
 	}
 	if s.isTaken(key) {
 		// A client that still sends would not read the answer.
@@ -124,15 +118,47 @@ func (s *Store) put(w http.ResponseWriter, r *http.Request, key string, query ur
 	return nil
 }
 
+// boundChecksum returns the checksum that a URL binds, nil where it binds none, and adds
+// the header that goes with it.
+func boundChecksum(query url.Values, headers map[string]string) *track.Checksum {
+	if !query.Has(paramChecksum) {
+		return nil
+	}
+	c := track.Checksum{Algorithm: track.Algorithm(query.Get(paramAlgorithm)), Value: query.Get(paramChecksum)}
+	headers[c.Algorithm.Header()] = c.Value
+	return &c
+}
+
+func checkHeaders(got http.Header, signed map[string]string) error {
+	for name, value := range signed {
+		if v := got.Get(name); v != value {
+			return &refusal{http.StatusBadRequest, "mismatch", fmt.Sprintf("the header %s is %q, not %q as signed", name, v, value)}
+		}
+	}
+	return nil
+}
+
 func (s *Store) servePart(w http.ResponseWriter, r *http.Request, key string, query url.Values) error {
-	if err := checkLength(r.ContentLength, 0, track.MaxPartSize); err != nil {
+	least, most := int64(0), int64(track.MaxPartSize)
+	if query.Has(paramSize) {
+		least, _ = strconv.ParseInt(query.Get(paramSize), 10, 64)
+		most = least
+	}
+	if err := checkLength(r.ContentLength, least, most); err != nil {
+		return err
+	}
+	headers := map[string]string{}
+	declared := boundChecksum(query, headers)
+	if err := checkHeaders(r.Header, headers); err != nil {
 		return err
 	}
 	number, err := strconv.ParseInt(query.Get(paramPart), 10, 32)
 	if err != nil || number < 1 || number > track.MaxParts {
 		return &refusal{http.StatusBadRequest, "malformed", fmt.Sprintf("parts have numbers from 1 to %d", track.MaxParts)}
 	}
-	etag, err := s.putPart(key, query.Get(paramUpload), int32(number), r.Body, r.ContentLength)
+	etag, err := s.putPart(track.PartSpec{
+		Key: key, MultipartID: query.Get(paramUpload), Number: int32(number), Size: r.ContentLength, Checksum: declared,
+	}, r.Body)
 	if err != nil {
 		return failure("put a part of", key, cutOff(err))
 	}

@@ -58,7 +58,7 @@ func TestRefusalsAreProblems(t *testing.T) {
 	store := open(t, diskstore.Config{})
 	signed := signPut(t, store, "uploads/a.flac", 4)
 	base, _, _ := strings.Cut(signed.URL, "/disk/")
-	get, err := store.SignGet(t.Context(), track.GetSpec{Key: "uploads/nothing.flac", TTL: time.Minute})
+	nothing, err := store.SignGet(t.Context(), track.GetSpec{Key: "uploads/nothing.flac", TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,8 +84,8 @@ func TestRefusalsAreProblems(t *testing.T) {
 		{"a doubled query", "PUT", signed.URL + "&size=5", signed.Headers, strings.NewReader("fifth"), 403, "invalid_signature"},
 		{"a query that cannot be read", "GET", base + "/disk/x?a=%zz", nil, nil, 400, "malformed"},
 		{"another method", "DELETE", signed.URL, nil, nil, 405, "method_not_allowed"},
-		{"an absent file", "GET", get, nil, nil, 404, "not_found"},
-		{"an old URL", "GET", old, nil, nil, 403, "expired"},
+		{"an absent file", "GET", nothing.URL, nil, nil, 404, "not_found"},
+		{"an old URL", "GET", old.URL, nil, nil, 403, "expired"},
 		{"another path", "GET", base + "/elsewhere", nil, nil, 404, "not_found"},
 		{"no form", "POST", base + "/disk/", map[string]string{"Content-Type": "text/plain"}, strings.NewReader("x"), 415, "not_a_form"},
 		{"half a form", "POST", base + "/disk/", map[string]string{"Content-Type": "multipart/form-data; boundary=x"}, strings.NewReader("--x\r\n"), 400, "no_file"},
@@ -145,7 +145,7 @@ func TestFilesOfThePlatformAreServed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
-			response, body := send(t, method, signed, nil, nil)
+			response, body := send(t, method, signed.URL, nil, nil)
 			if response.StatusCode != 200 || response.ContentLength != 1 || method == http.MethodGet && string(body) != "a" {
 				t.Errorf("%s %s: answered %d %q", method, path, response.StatusCode, body)
 			}
@@ -161,7 +161,7 @@ func TestFilesOfThePlatformAreServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if response, body := send(t, http.MethodGet, signed, nil, nil); response.StatusCode != http.StatusNotFound {
+	if response, body := send(t, http.MethodGet, signed.URL, nil, nil); response.StatusCode != http.StatusNotFound {
 		t.Errorf("answered %d %s", response.StatusCode, body)
 	}
 }
@@ -221,11 +221,11 @@ func TestEachObjectIsAnnouncedAsByS3(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	part, err := store.SignPart(t.Context(), "uploads/parts.flac", id, 1, time.Minute)
+	part, err := store.SignPart(t.Context(), track.PartSpec{Key: "uploads/parts.flac", MultipartID: id, Number: 1, TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, _ := send(t, http.MethodPut, part, nil, strings.NewReader("parts"))
+	response, _ := send(t, http.MethodPut, part.URL, nil, strings.NewReader("parts"))
 	parts := []track.Part{{Number: 1, ETag: response.Header.Get("ETag")}}
 	if err := store.CompleteMultipart(t.Context(), "uploads/parts.flac", id, 5, parts); err != nil {
 		t.Fatal(err)

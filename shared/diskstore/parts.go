@@ -27,13 +27,13 @@ func partName(number int32, etag string) string {
 }
 
 // putPart writes one part. One that is sent again takes the place of the earlier one.
-func (s *Store) putPart(key, id string, number int32, body io.Reader, size int64) (etag string, err error) {
+func (s *Store) putPart(p track.PartSpec, body io.Reader) (etag string, err error) {
 	root, err := s.openRootToWrite()
 	if err != nil {
 		return "", err
 	}
 	defer root.Close()
-	dir, err := uploadDir(root, key, id)
+	dir, err := uploadDir(root, p.Key, p.MultipartID)
 	if err != nil {
 		return "", err
 	}
@@ -43,7 +43,7 @@ func (s *Store) putPart(key, id string, number int32, body io.Reader, size int64
 	}
 	defer func() { _ = root.Remove(temp) }()
 	defer f.Close()
-	got, err := receive(f, body, size, size, nil)
+	got, err := receive(f, body, p.Size, p.Size, p.Checksum)
 	if err != nil {
 		return "", err
 	}
@@ -51,14 +51,14 @@ func (s *Store) putPart(key, id string, number int32, body io.Reader, size int64
 		return "", err
 	}
 	// From here on the part counts. If the upload was aborted meanwhile, there is no folder.
-	name := partName(number, got.etag)
+	name := partName(p.Number, got.etag)
 	if err := root.Rename(temp, path.Join(dir, name)); err != nil {
 		return "", err
 	}
 	if err := syncDir(root, dir); err != nil {
 		return "", err
 	}
-	return got.etag, dropOlder(root, dir, number, name)
+	return got.etag, dropOlder(root, dir, p.Number, name)
 }
 
 // dropOlder removes what was sent for a part before. A crash before it leaves files that

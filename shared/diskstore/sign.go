@@ -42,21 +42,17 @@ func (s *Store) SignPut(_ context.Context, spec track.PutSpec) (track.SignedPut,
 		"Content-Type":  spec.ContentType,
 		"If-None-Match": "*",
 	}
-	if c := spec.Checksum; c != nil {
-		query.Set(paramAlgorithm, string(c.Algorithm))
-		query.Set(paramChecksum, c.Value)
-		headers[c.Algorithm.Header()] = c.Value
-	}
-	u, err := s.sign(http.MethodPut, spec.Key, query, spec.TTL)
-	return track.SignedPut{URL: u, Headers: headers}, err
+	bindChecksum(query, headers, spec.Checksum)
+	put, err := s.sign(http.MethodPut, spec.Key, query, spec.TTL)
+	return track.SignedPut{URL: put.URL, Headers: headers}, err
 }
 
 // SignGet signs GETs, with any Range, and HEADs of one file: its key, or the path that a
 // track's row names.
-func (s *Store) SignGet(_ context.Context, spec track.GetSpec) (string, error) {
+func (s *Store) SignGet(_ context.Context, spec track.GetSpec) (track.SignedURL, error) {
 	rel, err := s.locate(spec.Key)
 	if err != nil {
-		return "", failure("sign a URL of", spec.Key, err)
+		return track.SignedURL{}, failure("sign a URL of", spec.Key, err)
 	}
 	query := url.Values{}
 	if spec.ContentType != "" {
@@ -68,25 +64,42 @@ func (s *Store) SignGet(_ context.Context, spec track.GetSpec) (string, error) {
 	return s.sign(http.MethodGet, rel, query, spec.TTL)
 }
 
-// SignPart signs the PUT of one part, of any length and with no headers of its own.
-func (s *Store) SignPart(_ context.Context, key, multipartID string, number int32, ttl time.Duration) (string, error) {
+// SignPart signs the PUT of one part. The URL binds the part's exact length, where that is
+// known, and its checksum, where one is declared; the server refuses anything else.
+func (s *Store) SignPart(_ context.Context, spec track.PartSpec) (track.SignedPut, error) {
 	query := url.Values{
-		paramUpload: {multipartID},
-		paramPart:   {strconv.Itoa(int(number))},
+		paramUpload: {spec.MultipartID},
+		paramPart:   {strconv.Itoa(int(spec.Number))},
 	}
-	return s.sign(http.MethodPut, key, query, ttl)
+	if spec.Size > 0 {
+		query.Set(paramSize, strconv.FormatInt(spec.Size, 10))
+	}
+	headers := map[string]string{}
+	bindChecksum(query, headers, spec.Checksum)
+	put, err := s.sign(http.MethodPut, spec.Key, query, spec.TTL)
+	return track.SignedPut{URL: put.URL, Headers: headers}, err
 }
 
-func (s *Store) sign(method, key string, query url.Values, ttl time.Duration) (string, error) {
-	if err := s.needServer(); err != nil {
-		return "", failure("sign a URL of", key, err)
+// bindChecksum has a URL bind a checksum, and the client send it. nil: none.
+func bindChecksum(query url.Values, headers map[string]string, c *track.Checksum) {
+	if c != nil {
+		query.Set(paramAlgorithm, string(c.Algorithm))
+		query.Set(paramChecksum, c.Value)
+		headers[c.Algorithm.Header()] = c.Value
 	}
-	query.Set(paramExpires, strconv.FormatInt(time.Now().Add(ttl).Unix(), 10))
+}
+
+func (s *Store) sign(method, key string, query url.Values, ttl time.Duration) (track.SignedURL, error) {
+	if err := s.needServer(); err != nil {
+		return track.SignedURL{}, failure("sign a URL of", key, err)
+	}
+	expires := time.Unix(time.Now().Add(ttl).Unix(), 0)
+	query.Set(paramExpires, strconv.FormatInt(expires.Unix(), 10))
 	query.Set(paramSignature, s.mac(method, key, query.Encode()))
 	u := *s.cfg.URL
 	u.Path += "/" + key
 	u.RawQuery = query.Encode()
-	return u.String(), nil
+	return track.SignedURL{URL: u.String(), ExpiresAt: expires}, nil
 }
 
 func (s *Store) needServer() error {

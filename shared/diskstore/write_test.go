@@ -204,11 +204,11 @@ func TestThePartThatWasSentLastCounts(t *testing.T) {
 	var first string
 	var firstContent []byte
 	for _, content := range []string{"first", "second"} {
-		url, err := store.SignPart(t.Context(), key, id, 1, time.Minute)
+		part, err := store.SignPart(t.Context(), track.PartSpec{Key: key, MultipartID: id, Number: 1, TTL: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if response, body := send(t, http.MethodPut, url, nil, strings.NewReader(content)); response.StatusCode != http.StatusOK {
+		if response, body := send(t, http.MethodPut, part.URL, nil, strings.NewReader(content)); response.StatusCode != http.StatusOK {
 			t.Fatalf("answered %d %s", response.StatusCode, body)
 		}
 		if content == "first" {

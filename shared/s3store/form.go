@@ -41,7 +41,7 @@ func (s *Store) SignPost(ctx context.Context, spec track.PutSpec) (track.SignedP
 		conditions = append(conditions, map[string]string{name: value})
 	}
 	policy, err := json.Marshal(map[string]any{
-		"expiration": time.Now().UTC().Add(spec.TTL).Format(time.RFC3339),
+		"expiration": now.at.Add(now.life(spec.TTL)).Format(time.RFC3339),
 		"conditions": conditions,
 	})
 	if err != nil {

@@ -25,20 +25,14 @@ func (s *Store) SignPut(ctx context.Context, spec track.PutSpec) (track.SignedPu
 	if spec.Checksum != nil {
 		headers[spec.Checksum.Algorithm.Header()] = spec.Checksum.Value
 	}
-	// In the order of their names. A browser sends the first two by itself, and lets no page set them.
-	signed := []header{
-		{"content-length", strconv.FormatInt(spec.Size, 10)},
-		{"host", s.public.Host},
-	}
-	for name, value := range headers {
-		signed = append(signed, header{strings.ToLower(name), value})
-	}
-	u, err := s.sign(ctx, http.MethodPut, spec.Key, url.Values{}, signed, spec.TTL)
-	return track.SignedPut{URL: u, Headers: headers}, err
+	// A browser sends the length, as the host, by itself, and lets no page set it.
+	signed := append(headersOf(headers), header{"content-length", strconv.FormatInt(spec.Size, 10)})
+	put, err := s.sign(ctx, request{http.MethodPut, spec.Key, url.Values{}, signed}, spec.TTL)
+	return track.SignedPut{URL: put.URL, Headers: headers}, err
 }
 
 // SignGet signs GETs, with any Range, or HEADs of one object.
-func (s *Store) SignGet(ctx context.Context, spec track.GetSpec) (string, error) {
+func (s *Store) SignGet(ctx context.Context, spec track.GetSpec) (track.SignedURL, error) {
 	query := url.Values{}
 	for name, value := range map[string]string{
 		"versionId":                    spec.VersionID,
@@ -53,29 +47,55 @@ func (s *Store) SignGet(ctx context.Context, spec track.GetSpec) (string, error)
 	if spec.Head {
 		method = http.MethodHead
 	}
-	return s.sign(ctx, method, spec.Key, query, []header{{"host", s.public.Host}}, spec.TTL)
+	return s.sign(ctx, request{method, spec.Key, query, nil}, spec.TTL)
 }
 
-// SignPart signs the PUT of one part, of any length and with no headers of its own.
-func (s *Store) SignPart(ctx context.Context, key, multipartID string, number int32, ttl time.Duration) (string, error) {
+// SignPart signs the PUT of one part. The URL binds the part's exact length, where that is
+// known, and its checksum, where one is declared: S3 refuses anything else.
+func (s *Store) SignPart(ctx context.Context, spec track.PartSpec) (track.SignedPut, error) {
 	query := url.Values{
-		"partNumber": {strconv.Itoa(int(number))},
-		"uploadId":   {multipartID},
+		"partNumber": {strconv.Itoa(int(spec.Number))},
+		"uploadId":   {spec.MultipartID},
 	}
-	return s.sign(ctx, http.MethodPut, key, query, []header{{"host", s.public.Host}}, ttl)
+	headers := map[string]string{}
+	if spec.Checksum != nil {
+		headers[spec.Checksum.Algorithm.Header()] = spec.Checksum.Value
+	}
+	signed := headersOf(headers)
+	if spec.Size > 0 {
+		signed = append(signed, header{"content-length", strconv.FormatInt(spec.Size, 10)})
+	}
+	get, err := s.sign(ctx, request{http.MethodPut, spec.Key, query, signed}, spec.TTL)
+	return track.SignedPut{URL: get.URL, Headers: headers}, err
 }
 
 type header struct{ name, value string } // the name in lower case
 
-// sign returns the URL of a request that is not made yet: what its sender cannot choose
-// stands in the query or among the headers, and the signature covers both.
-func (s *Store) sign(
-	ctx context.Context, method, key string, query url.Values, headers []header, ttl time.Duration,
-) (string, error) {
+func headersOf(named map[string]string) []header {
+	var all []header
+	for name, value := range named {
+		all = append(all, header{strings.ToLower(name), value})
+	}
+	return all
+}
+
+// request is one that is not made yet. What its sender cannot choose stands in the query or
+// among the headers.
+type request struct {
+	method  string
+	key     string
+	query   url.Values
+	headers []header // host, which all requests have, is not among them
+}
+
+// sign returns the URL of a request, whose signature covers query and headers. It works
+// until ttl is over or the keys that sign it are, whichever is first.
+func (s *Store) sign(ctx context.Context, r request, ttl time.Duration) (track.SignedURL, error) {
 	now, err := s.signer.begin(ctx)
 	if err != nil {
-		return "", failure(ctx, "sign a URL of", key, err)
+		return track.SignedURL{}, failure(ctx, "sign a URL of", r.key, err)
 	}
+	headers, query := append(r.headers, header{"host", s.public.Host}), r.query
 	slices.SortFunc(headers, func(a, b header) int { return strings.Compare(a.name, b.name) })
 	var names []string
 	var lines strings.Builder
@@ -88,15 +108,19 @@ func (s *Store) sign(
 	query.Set("X-Amz-Algorithm", algorithm)
 	query.Set("X-Amz-Credential", now.credential)
 	query.Set("X-Amz-Date", now.date)
-	query.Set("X-Amz-Expires", strconv.FormatInt(seconds(ttl), 10))
+	life := seconds(now.life(ttl))
+	query.Set("X-Amz-Expires", strconv.FormatInt(life, 10))
 	query.Set("X-Amz-SignedHeaders", signedHeaders)
 	if now.token != "" {
 		query.Set("X-Amz-Security-Token", now.token)
 	}
-	path := httpbinding.EscapePath(s.public.Path+"/"+key, false)
+	path := httpbinding.EscapePath(s.public.Path+"/"+r.key, false)
 	encoded := strings.ReplaceAll(query.Encode(), "+", "%20")
-	signature := now.request(method + "\n" + path + "\n" + encoded + "\n" + lines.String() + "\n" + signedHeaders + "\nUNSIGNED-PAYLOAD")
-	return s.public.Scheme + "://" + s.public.Host + path + "?" + encoded + "&X-Amz-Signature=" + signature, nil
+	signature := now.request(r.method + "\n" + path + "\n" + encoded + "\n" + lines.String() + "\n" + signedHeaders + "\nUNSIGNED-PAYLOAD")
+	return track.SignedURL{
+		URL:       s.public.Scheme + "://" + s.public.Host + path + "?" + encoded + "&X-Amz-Signature=" + signature,
+		ExpiresAt: now.at.Add(time.Duration(life) * time.Second),
+	}, nil
 }
 
 // seconds rounds up, into what S3 accepts: one second to seven days.

@@ -39,13 +39,17 @@ func TestSignaturesAreThoseOfTheSDK(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantSDKSignature(t, http.MethodGet, get, nil, 0, keys)
+			wantSDKSignature(t, http.MethodGet, get.URL, nil, 0, keys)
 
-			part, err := store.SignPart(t.Context(), key, "an id/with+marks", 17, time.Hour)
-			if err != nil {
-				t.Fatal(err)
+			parts := []track.PartSpec{{}, {Size: 1 << 20}, {Size: 1 << 20, Checksum: &sum}}
+			for _, spec := range parts {
+				spec.Key, spec.MultipartID, spec.Number, spec.TTL = key, "an id/with+marks", 17, time.Hour
+				part, err := store.SignPart(t.Context(), spec)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantSDKSignature(t, http.MethodPut, part.URL, part.Headers, spec.Size, keys)
 			}
-			wantSDKSignature(t, http.MethodPut, part, nil, 0, keys)
 		}
 	}
 }
@@ -70,7 +74,7 @@ func TestSignaturesFollowTheCredentials(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantSDKSignature(t, http.MethodGet, signed, nil, 0, current)
+		wantSDKSignature(t, http.MethodGet, signed.URL, nil, 0, current)
 		current = credentials.NewStaticCredentialsProvider("AKID"+next, next+" secret", next+" token")
 	}
 }
@@ -155,7 +159,7 @@ func TestURLsNameTheHostThatClientsReach(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _, _ := strings.Cut(signed, "?"); got != test.want {
+		if got, _, _ := strings.Cut(signed.URL, "?"); got != test.want {
 			t.Errorf("%s: got %s, want %s", name, got, test.want)
 		}
 		form, err := store.SignPost(t.Context(), track.PutSpec{Key: "k", Size: 1, ContentType: "audio/flac", TTL: time.Minute})
@@ -183,8 +187,44 @@ func TestTTLKeepsToWhatS3Takes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(signed, "X-Amz-Expires="+want+"&") {
-			t.Errorf("%s: %s does not say %s seconds", ttl, signed, want)
+		if !strings.Contains(signed.URL, "X-Amz-Expires="+want+"&") {
+			t.Errorf("%s: %s does not say %s seconds", ttl, signed.URL, want)
+		}
+	}
+}
+
+// A URL dies with the keys that signed it, whatever it says.
+func TestAURLOutlivesNoKeys(t *testing.T) {
+	t.Parallel()
+	ends := time.Now().Add(10 * time.Minute).Truncate(time.Second)
+	store, err := s3store.New(s3store.Config{
+		Bucket: "tracks", Region: "eu-central-1",
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b", SessionToken: "c", CanExpire: true, Expires: ends}, nil
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ttl := range []time.Duration{time.Minute, 4 * time.Hour} {
+		signed, err := store.SignGet(t.Context(), track.GetSpec{Key: "k", TTL: ttl})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(signed.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began, err := time.Parse("20060102T150405Z", u.Query().Get("X-Amz-Date"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		life, err := time.ParseDuration(u.Query().Get("X-Amz-Expires") + "s")
+		if err != nil || !began.Add(life).Equal(signed.ExpiresAt) {
+			t.Errorf("the URL ends at %s, and ExpiresAt is %s, %v", began.Add(life), signed.ExpiresAt, err)
+		}
+		if want := min(ttl, ends.Sub(began)); life != want {
+			t.Errorf("asked for %s: lives %s, want %s", ttl, life, want)
 		}
 	}
 }

@@ -29,11 +29,13 @@ const algorithm = "AWS4-HMAC-SHA256"
 
 // signing is a moment's part in each signature.
 type signing struct {
-	date       string // as X-Amz-Date has it
+	at         time.Time // whole seconds
+	date       string    // as X-Amz-Date has it
 	scope      string
 	credential string // as X-Amz-Credential has it
 	token      string // as X-Amz-Security-Token has it; empty: none
 	key        []byte
+	keysEnd    time.Time // zero: not known
 }
 
 func (s *signer) begin(ctx context.Context) (signing, error) {
@@ -41,16 +43,31 @@ func (s *signer) begin(ctx context.Context) (signing, error) {
 	if err != nil {
 		return signing{}, err
 	}
-	date := time.Now().UTC().Format("20060102T150405Z")
+	at := time.Now().UTC().Truncate(time.Second)
+	date := at.Format("20060102T150405Z")
 	day := date[:8]
 	scope := day + "/" + s.region + "/s3/aws4_request"
+	var keysEnd time.Time
+	if credentials.CanExpire {
+		keysEnd = credentials.Expires
+	}
 	return signing{
+		at:         at,
 		date:       date,
 		scope:      scope,
 		credential: credentials.AccessKeyID + "/" + scope,
 		token:      credentials.SessionToken,
 		key:        s.key(day, credentials.SecretAccessKey),
+		keysEnd:    keysEnd,
 	}, nil
+}
+
+// life shortens ttl where the keys end before: S3 refuses what they signed from then on.
+func (s signing) life(ttl time.Duration) time.Duration {
+	if s.keysEnd.IsZero() {
+		return ttl
+	}
+	return min(ttl, s.keysEnd.Sub(s.at).Truncate(time.Second))
 }
 
 func (s *signer) key(day, secret string) []byte {

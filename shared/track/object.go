@@ -53,6 +53,22 @@ type SignedPost struct {
 	Fields map[string]string `json:"fields"`
 }
 
+// PartSpec is what a signed part of a multipart upload binds.
+type PartSpec struct {
+	Key         string
+	MultipartID string
+	Number      int32     // from 1 to MaxParts
+	Size        int64     // bytes, exact; 0: not known, any length is let through
+	Checksum    *Checksum // CRC64NVME of the part; nil: not declared
+	TTL         time.Duration
+}
+
+// SignedURL is a URL, and when it ends.
+type SignedURL struct {
+	URL       string
+	ExpiresAt time.Time // no later than the end of the keys that signed it, where that is known
+}
+
 // GetSpec is what a signed download binds.
 type GetSpec struct {
 	Key         string
