@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,13 +44,14 @@ type Verifier struct {
 	secret config.Secret
 	keys   *keySet // nil: no JWKS
 	parser *jwt.Parser
+	scope  string // of tokens that play every track
 }
 
 // New returns a Verifier of tokens signed with HS256 by the secret, or with RS256, ES256 or EdDSA by a
 // key of the JWKS server, whichever of the two is set. The server is first asked when a
 // token needs it.
 func New(cfg config.Auth) *Verifier {
-	v := &Verifier{secret: cfg.Secret}
+	v := &Verifier{secret: cfg.Secret, scope: cfg.PlaybackScope}
 	algorithms := []string{} // not nil, which would be every algorithm
 	if !cfg.Secret.IsZero() {
 		algorithms = append(algorithms, "HS256")
@@ -58,7 +60,9 @@ func New(cfg config.Auth) *Verifier {
 		algorithms = append(algorithms, "RS256", "ES256", "EdDSA")
 		v.keys = newKeySet(cfg.JWKS.String())
 	}
-	options := []jwt.ParserOption{jwt.WithValidMethods(algorithms), jwt.WithExpirationRequired(), jwt.WithLeeway(clockSkew)}
+	options := []jwt.ParserOption{
+		jwt.WithValidMethods(algorithms), jwt.WithExpirationRequired(), jwt.WithLeeway(clockSkew), jwt.WithStrictDecoding(),
+	}
 	if cfg.Issuer != "" {
 		options = append(options, jwt.WithIssuer(cfg.Issuer))
 	}
@@ -72,32 +76,65 @@ func New(cfg config.Auth) *Verifier {
 // UserID returns the user whom the request's bearer token names. The error is an *Error,
 // or wraps track.ErrUnavailable where the keys cannot be had: the token may be good.
 func (v *Verifier) UserID(r *http.Request) (track.ID, error) {
-	token, err := bearer(r.Header.Values("Authorization"))
+	c, err := v.claims(r)
 	if err != nil {
 		return track.ID{}, err
 	}
-	var claims jwt.RegisteredClaims
-	if _, err := v.parser.ParseWithClaims(token, &claims, v.key(r.Context())); err != nil {
+	return userOf(c)
+}
+
+// Listener returns the user whom the request's bearer token names, and whether its scope
+// lets it play every track; then the user is zero where the token's sub is not a user's.
+// Errors are those of UserID.
+func (v *Verifier) Listener(r *http.Request) (user track.ID, playsAll bool, err error) {
+	c, err := v.claims(r)
+	if err != nil {
+		return track.ID{}, false, err
+	}
+	user, err = userOf(c)
+	if v.scope != "" && slices.Contains(c.scopes, v.scope) {
+		return user, true, nil
+	}
+	return user, false, err
+}
+
+// claims returns what the request's bearer token says, once it is verified.
+func (v *Verifier) claims(r *http.Request) (claims, error) {
+	var c claims
+	token, err := bearer(r.Header.Values("Authorization"))
+	if err != nil {
+		return c, err
+	}
+	if _, err := v.parser.ParseWithClaims(token, &c, v.key(r.Context())); err != nil {
 		if errors.Is(err, track.ErrUnavailable) {
-			return track.ID{}, err
+			return c, err
 		}
-		return track.ID{}, &Error{Reason: reason(err)}
+		return c, &Error{Reason: reason(err)}
 	}
-	if !time.Now().Before(claims.ExpiresAt.Time) { // the parser allows for clockSkew
-		return track.ID{}, &Error{Reason: reason(jwt.ErrTokenExpired)}
+	if !time.Now().Before(c.ExpiresAt.Time) { // the parser allows for clockSkew
+		return c, &Error{Reason: reason(jwt.ErrTokenExpired)}
 	}
-	user, err := track.ParseID(claims.Subject)
+	return c, nil
+}
+
+func userOf(c claims) (track.ID, error) {
+	user, err := track.ParseID(c.Subject)
 	if err != nil || user.IsZero() {
 		return track.ID{}, &Error{Reason: "the token's sub is not a user's UUID"}
 	}
 	return user, nil
 }
 
+var errCrit = errors.New("the token's crit names what is not understood here")
+
 // key returns the key that a token is to be verified with. The parser has let through only the
 // algorithms of New, and the kind of key follows from the algorithm: a public key never
 // serves as an HMAC secret.
 func (v *Verifier) key(ctx context.Context) jwt.Keyfunc {
 	return func(token *jwt.Token) (any, error) {
+		if _, there := token.Header["crit"]; there { // RFC 7515, section 4.1.11: none of what it may name is known here
+			return nil, errCrit
+		}
 		if token.Method == jwt.SigningMethodHS256 {
 			return []byte(v.secret.Reveal()), nil
 		}
@@ -129,6 +166,7 @@ func reason(err error) string {
 		err  error
 		text string
 	}{
+		{errCrit, errCrit.Error()},
 		{jwt.ErrTokenExpired, "the token has expired"},
 		{jwt.ErrTokenNotValidYet, "the token is not valid yet"},
 		{jwt.ErrTokenRequiredClaimMissing, "the token lacks a claim: exp, or the expected iss or aud"},

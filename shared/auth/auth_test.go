@@ -53,6 +53,18 @@ func hs256(t testing.TB, c jwt.MapClaims) string {
 	return sign(t, jwt.SigningMethodHS256, []byte(secret), c)
 }
 
+// withCrit is a good token, but for the header's crit.
+func withCrit(t testing.TB, crit any) string {
+	t.Helper()
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims(nil))
+	token.Header["crit"] = crit
+	signed, err := token.SignedString([]byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
 func request(t testing.TB, authorization ...string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
@@ -112,7 +124,7 @@ func TestRefused(t *testing.T) {
 		{"too long", byKey, "Bearer " + strings.Repeat("a", 9000), "too long"},
 		{"two tokens", byKey, "Bearer " + good + " " + good, "malformed"},
 		{"two in one header", byKey, "Bearer " + good + ",Bearer " + good, "malformed"},
-		{"signature cut off", byKey, "Bearer " + good[:len(good)-4], "signature"},
+		{"signature cut off", byKey, "Bearer " + good[:len(good)-4], "malformed"}, // and so no base64,
 		{"no signature", byKey, "Bearer " + good[:strings.LastIndex(good, ".")+1], "signature"},
 		{"another key", byKey, "Bearer " + sign(t, jwt.SigningMethodHS256, []byte("another"), claims(nil)), "signature"},
 		{"alg none", byKey, "Bearer " + sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, claims(nil)), "algorithm"},
@@ -132,6 +144,15 @@ func TestRefused(t *testing.T) {
 		{"sub is no UUID", byKey, "Bearer " + hs256(t, claims(jwt.MapClaims{"sub": "alice"})), "sub"},
 		{"sub is the nil UUID", byKey, "Bearer " + hs256(t, claims(jwt.MapClaims{"sub": track.ID{}.String()})), "sub"},
 		{"no sub", byKey, "Bearer " + hs256(t, claims(jwt.MapClaims{"sub": nil})), "sub"},
+		{"another sub in another case", byKey, "Bearer " + hs256(t, claims(jwt.MapClaims{"sub": nil, "Sub": user.String()})), "sub"},
+		{"exp in another case", byKey, "Bearer " + hs256(t, claims(jwt.MapClaims{"exp": nil, "EXP": now.Add(time.Hour).Unix()})), "lacks a claim: exp"},
+		{"exp is a number as text", byKey, "Bearer " + hs256(t, claims(jwt.MapClaims{"exp": "99999999999"})), "malformed"},
+		{"exp long past all arithmetic", byKey, "Bearer " + hs256(t, claims(jwt.MapClaims{"exp": -1e300})), "expired"},
+		{"aud holds a number", byKey, "Bearer " + hs256(t, claims(jwt.MapClaims{"aud": []any{"trackstore", 7}})), "malformed"},
+		{"iss is a list", byKey, "Bearer " + hs256(t, claims(jwt.MapClaims{"iss": []string{"x"}})), "malformed"},
+		{"crit names what nobody knows", byKey, "Bearer " + withCrit(t, []string{"exp2"}), "crit"},
+		{"an empty crit", byKey, "Bearer " + withCrit(t, []string{}), "crit"},
+		{"crit is null", byKey, "Bearer " + withCrit(t, nil), "crit"},
 		{"sub is a number", byKey, "Bearer " + hs256(t, claims(jwt.MapClaims{"sub": 7})), "malformed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -223,5 +244,59 @@ func BenchmarkHS256(b *testing.B) {
 		if _, err := v.UserID(r); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// "Sub" beside "sub" is another claim, and nobody else's name.
+func TestClaimsMatchToTheLetter(t *testing.T) {
+	t.Parallel()
+	other := track.NewID().String()
+	for _, changes := range []jwt.MapClaims{
+		{"Sub": other, "SUB": other, "ſub": other}, {"Exp": 1, "NBF": 1e12, "Iss": "x", "Aud": 7, "Scope": 7},
+		{"exp": 1e300}, {"exp": float64(time.Now().Unix()) + 60.5, "iat": time.Now().Unix(), "nbf": 0.5},
+	} {
+		if got, err := auth.New(byKey).UserID(request(t, "Bearer "+hs256(t, claims(changes)))); err != nil || got != user {
+			t.Errorf("%v: the user is %v, %v", changes, got, err)
+		}
+	}
+}
+
+func TestListeners(t *testing.T) {
+	t.Parallel()
+	scoped := byKey
+	scoped.PlaybackScope = "tracks:play"
+	for _, test := range []struct {
+		name     string
+		cfg      config.Auth
+		claims   jwt.MapClaims
+		user     track.ID
+		playsAll bool
+		refused  bool
+	}{
+		{"a user", scoped, nil, user, false, false},
+		{"a user with other scopes", scoped, jwt.MapClaims{"scope": "tracks tracks:playing xtracks:play TRACKS:PLAY"}, user, false, false},
+		{"a user with the scope", scoped, jwt.MapClaims{"scope": "openid tracks:play"}, user, true, false},
+		{"a service", scoped, jwt.MapClaims{"sub": "stream-server", "scope": "tracks:play"}, track.ID{}, true, false},
+		{"a list", scoped, jwt.MapClaims{"sub": "stream-server", "scp": []string{"a", "tracks:play"}}, track.ID{}, true, false},
+		{"scp as text", scoped, jwt.MapClaims{"sub": "stream-server", "scp": "a tracks:play"}, track.ID{}, true, false},
+		{"no sub at all", scoped, jwt.MapClaims{"sub": nil, "scope": "tracks:play"}, track.ID{}, true, false},
+		{"a service without the scope", scoped, jwt.MapClaims{"sub": "stream-server", "scope": "tracks"}, track.ID{}, false, true},
+		{"the scope in another case", scoped, jwt.MapClaims{"sub": "stream-server", "Scope": "tracks:play"}, track.ID{}, false, true},
+		{"no scope is set", byKey, jwt.MapClaims{"sub": "stream-server", "scope": "tracks:play"}, track.ID{}, false, true},
+		{"an empty scope", byKey, jwt.MapClaims{"sub": "stream-server", "scope": ""}, track.ID{}, false, true},
+		{"a scope that is a number", scoped, jwt.MapClaims{"scope": 7}, track.ID{}, false, true},
+		{"a token that is over", scoped, jwt.MapClaims{"exp": 1, "scope": "tracks:play"}, track.ID{}, false, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got, playsAll, err := auth.New(test.cfg).Listener(request(t, "Bearer "+hs256(t, claims(test.claims))))
+			var refusal *auth.Error
+			if got != test.user || playsAll != test.playsAll || errors.As(err, &refusal) != test.refused || !test.refused && err != nil {
+				t.Errorf("user %v, plays all %t, %v", got, playsAll, err)
+			}
+		})
+	}
+	if _, err := auth.New(scoped).UserID(request(t, "Bearer "+hs256(t, claims(jwt.MapClaims{"sub": "x", "scope": "tracks:play"})))); err == nil {
+		t.Error("the scope makes a user of anybody")
 	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"strings"
 )
 
 // Auth says how tokens are verified. At least one of Secret and JWKS is set.
@@ -11,6 +12,8 @@ type Auth struct {
 	JWKS     *url.URL // of RS256, ES256 and EdDSA
 	Issuer   string   // "": any
 	Audience string   // "": any
+
+	PlaybackScope string // the scope of tokens that may play every track
 }
 
 // auth reads and checks by rule 3.
@@ -20,6 +23,11 @@ func (l *loader) auth() Auth {
 		JWKS:     get[*url.URL](l, "JWT_JWKS_URL"),
 		Issuer:   get[string](l, "JWT_ISSUER"),
 		Audience: get[string](l, "JWT_AUDIENCE"),
+
+		PlaybackScope: get[string](l, "PLAYBACK_SCOPE"),
+	}
+	if strings.ContainsFunc(a.PlaybackScope, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' }) {
+		l.fail("PLAYBACK_SCOPE", "is not one scope", "visible ASCII without spaces, quotes and backslashes (RFC 6749, section 3.3)")
 	}
 	switch {
 	case !a.Secret.IsZero():

@@ -81,7 +81,10 @@ func TestDefaults(t *testing.T) {
 	if s := cfg.Storage; s.Backend != "local" || s.LocalDir != ".local/tracks" || s.S3.Enabled || s.S3.Endpoint != nil {
 		t.Errorf("storage is %+v", s)
 	}
-	want := config.Uploads{MaxBytes: 2 << 30, SingleMaxBytes: 64 << 20, URLTTL: 15 * time.Minute, TTL: 24 * time.Hour, MaxPending: 50}
+	want := config.Uploads{
+		MaxBytes: 2 << 30, SingleMaxBytes: 64 << 20, URLTTL: 15 * time.Minute, TTL: 24 * time.Hour, MaxPending: 50,
+		PlaybackURLTTL: 4 * time.Hour,
+	}
 	if diff := cmp.Diff(want, cfg.Uploads); diff != "" {
 		t.Error(diff)
 	}

@@ -16,6 +16,7 @@ type Uploads struct {
 	TTL            time.Duration // of multipart uploads and companion sessions
 	MaxPending     int           // a user's open uploads
 	AllowedOrigins []string      // of CORS; "*" is every origin
+	PlaybackURLTTL time.Duration // a playback URL's life
 }
 
 const maxURLTTL = 7 * 24 * time.Hour // of a SigV4 signature
@@ -25,10 +26,11 @@ func (l *loader) uploads() Uploads {
 	u := Uploads{
 		MaxBytes:       get[int64](l, "UPLOAD_MAX_BYTES"),
 		SingleMaxBytes: get[int64](l, "UPLOAD_SINGLE_MAX_BYTES"),
-		URLTTL:         get[time.Duration](l, "UPLOAD_URL_TTL"),
+		URLTTL:         l.urlTTL("UPLOAD_URL_TTL"),
 		TTL:            l.uploadTTL(),
 		MaxPending:     get[int](l, "UPLOAD_MAX_PENDING"),
 		AllowedOrigins: get[[]string](l, "CORS_ALLOWED_ORIGINS"),
+		PlaybackURLTTL: l.urlTTL("PLAYBACK_URL_TTL"),
 	}
 	if u.MaxBytes > track.MaxObjectSize {
 		l.fail("UPLOAD_MAX_BYTES", "is more than 5 TiB", "S3 takes no larger object")
@@ -37,9 +39,6 @@ func (l *loader) uploads() Uploads {
 		l.fail("UPLOAD_SINGLE_MAX_BYTES", "is more than 5 GiB", "S3 takes no more in one request")
 	}
 	u.SingleMaxBytes = min(u.SingleMaxBytes, u.MaxBytes)
-	if u.URLTTL < time.Second || u.URLTTL > maxURLTTL {
-		l.fail("UPLOAD_URL_TTL", "is not between 1s and 168h", "S3 signs nothing longer")
-	}
 	if u.TTL < u.URLTTL {
 		l.distrust("UPLOAD_TTL", "is shorter than UPLOAD_URL_TTL", "URLs would outlive their upload")
 	}
@@ -49,6 +48,15 @@ func (l *loader) uploads() Uploads {
 		}
 	}
 	return u
+}
+
+// urlTTL reads the life of a signed URL.
+func (l *loader) urlTTL(name string) time.Duration {
+	ttl := get[time.Duration](l, name)
+	if ttl < time.Second || ttl > maxURLTTL {
+		l.fail(name, "is not between 1s and 168h", "S3 signs nothing longer")
+	}
+	return ttl
 }
 
 // uploadTTL is asked for by more than one part.

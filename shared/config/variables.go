@@ -61,6 +61,11 @@ var variables = []Variable{
 	{"UPLOAD_MAX_PENDING", 5, 7, count, "50", "",
 		"How many open uploads a user may have."},
 
+	{"PLAYBACK_URL_TTL", 6, 8, duration, "4h", "",
+		"How long a URL lives that a track is played by; no longer, in any case, than the keys that sign it."},
+	{"PLAYBACK_SCOPE", 6, 3, text, "tracks:play", "",
+		"The scope (in a token's `scope` or `scp`) that lets a platform's backend or stream server play every track, whoever's it is. Give it to no user's token."},
+
 	{"TRACK_STORAGE_BACKEND", 13, 11, text, "local", "",
 		"Where new files go: `local` or `s3`."},
 	{"TRACK_LOCAL_DIR", 13, 6, text, ".local/tracks", "",
@@ -103,7 +108,8 @@ var rules = []string{
 		"the secret then supplies user and password alone, which is all that a secret managed by RDS holds. " +
 		"In production a URL to another host whose `sslmode` does not enforce TLS warns.",
 	"`JWT_SECRET` or `JWT_JWKS_URL` is set; with both, each verifies its own algorithms. " +
-		"**In production** the secret has at least 32 bytes, and the URL is https unless its host is a loopback address.",
+		"**In production** the secret has at least 32 bytes, and the URL is https unless its host is a loopback address. " +
+		"`PLAYBACK_SCOPE` is one scope: visible ASCII without spaces, quotes and backslashes.",
 	"With `AWS_S3_ENABLED=true`, `AWS_S3_BUCKET` is a bucket's name and `AWS_REGION` a region's. Booleans are `true` or `false`.",
 	"`AWS_S3_ENDPOINT` and `AWS_S3_PUBLIC_ENDPOINT` are absolute http or https URLs without user, query and fragment; " +
 		"**in production** https unless the host is a loopback address.",
@@ -112,7 +118,7 @@ var rules = []string{
 	"Sizes are at least 1 byte, plain or with a unit: `64MiB`, `2GiB`, `500MB`. `UPLOAD_MAX_BYTES` is at most 5 TiB, " +
 		"`UPLOAD_SINGLE_MAX_BYTES` at most 5 GiB (the largest single PUT of S3); where it is larger than `UPLOAD_MAX_BYTES`, that one holds. " +
 		"`UPLOAD_MAX_PENDING` is at least 1.",
-	"Durations are written as `90s`, `15m` or `24h`. `UPLOAD_URL_TTL` is from 1s to 168h (S3 signs nothing longer), `UPLOAD_TTL` at least 1s. " +
+	"Durations are written as `90s`, `15m` or `24h`. `UPLOAD_URL_TTL` and `PLAYBACK_URL_TTL` are from 1s to 168h (S3 signs nothing longer), `UPLOAD_TTL` is at least 1s. " +
 		"**In production** `UPLOAD_TTL` is no shorter than `UPLOAD_URL_TTL`.",
 	"`MIGRATE_LEASE` is at least 1s. **In production** `STORAGE_GRACE` is no shorter than `UPLOAD_TTL` and `MIGRATE_LEASE`.",
 	"`CORS_ALLOWED_ORIGINS` holds origins (`https://host` or `https://host:port`, no path) or `*`. `LOG_LEVEL` is `debug`, `info`, `warn` or `error`. " +

@@ -193,6 +193,11 @@ type asUser struct{}
 
 func (asUser) UserID(r *http.Request) (track.ID, error) { return track.ParseID(r.Header.Get("User")) }
 
+func (asUser) Listener(r *http.Request) (track.ID, bool, error) {
+	user, err := track.ParseID(r.Header.Get("User"))
+	return user, false, err
+}
+
 // Uploads, their confirmation and the migration work behind a pooler of transactions, in each of pgx's modes that such
 // a pooler can serve, with more clients than it has connections.
 func TestPgBouncer(t *testing.T) {

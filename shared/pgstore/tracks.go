@@ -10,13 +10,42 @@ import (
 
 // Track returns one of a creator's tracks; track.ErrNotFound also for one that is
 // deleted or somebody else's.
-func (s *Store) Track(ctx context.Context, creator, id track.ID) (track.Track, error) {
-	var t track.Track
-	err := retry(ctx, func() error {
-		return s.pool.QueryRow(ctx, s.sql("track"), id, creator).Scan(&t.ID, &t.CreatorID, &t.Title, &t.Status, &t.Format, &t.ContentType, &t.Size, &t.CreatedAt, &t.UpdatedAt,
-			&t.StorageBackend, &t.StorageKey, &t.StorageVersionID, &t.FilePath, &t.FileVersion)
+func (s *Store) Track(ctx context.Context, creator, id track.ID) (t track.Track, err error) {
+	err = retry(ctx, func() (err error) {
+		t, err = scanTrack(s.pool.QueryRow(ctx, s.sql("track"), id, creator))
+		return err
 	})
 	return t, s.failure("track "+id.String(), err)
+}
+
+// TracksByID returns tracks in no particular order, whoever's they are; those that are not
+// there or are deleted are left out.
+func (s *Store) TracksByID(ctx context.Context, ids []track.ID) (tracks []track.Track, err error) {
+	err = retry(ctx, func() error {
+		rows, err := s.pool.Query(ctx, s.sql("tracks_by_id"), texts(ids))
+		if err != nil {
+			return err
+		}
+		tracks, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (track.Track, error) { return scanTrack(row) })
+		return err
+	})
+	return tracks, s.failure("tracks", err)
+}
+
+// SetTitle gives one of a creator's tracks another title, and returns the track;
+// track.ErrNotFound also for one that is deleted or somebody else's. It may be repeated.
+func (s *Store) SetTitle(ctx context.Context, creator, id track.ID, title string) (t track.Track, err error) {
+	err = retry(ctx, func() (err error) {
+		t, err = scanTrack(s.pool.QueryRow(ctx, s.sql("set_title"), id, creator, title))
+		return err
+	})
+	return t, s.failure("set the title of track "+id.String(), err)
+}
+
+func scanTrack(row pgx.Row) (t track.Track, err error) {
+	err = row.Scan(&t.ID, &t.CreatorID, &t.Title, &t.Status, &t.Format, &t.ContentType, &t.Size, &t.CreatedAt, &t.UpdatedAt,
+		&t.StorageBackend, &t.StorageKey, &t.StorageVersionID, &t.FilePath, &t.FileVersion)
+	return t, err
 }
 
 // DeleteTrack marks one of a creator's tracks as deleted, and gives its open uploads up. Its

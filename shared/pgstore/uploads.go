@@ -83,6 +83,19 @@ func (s *Store) Upload(ctx context.Context, user, id track.ID) (track.Upload, er
 	return u, s.failure("upload "+id.String(), err)
 }
 
+// UserUploads returns a page of a user's uploads, newest first.
+func (s *Store) UserUploads(ctx context.Context, user track.ID, page track.UploadPage) (uploads []track.Upload, err error) {
+	err = retry(ctx, func() error {
+		rows, err := s.pool.Query(ctx, s.sql("user_uploads"), user, page.State, page.After, page.Limit)
+		if err != nil {
+			return err
+		}
+		uploads, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (track.Upload, error) { return scanUpload(row) })
+		return err
+	})
+	return uploads, s.failure("uploads of a user", err)
+}
+
 // PendingUploads returns a user's open uploads, those that end first, first.
 func (s *Store) PendingUploads(ctx context.Context, user track.ID) ([]track.ID, error) {
 	rows, err := s.pool.Query(ctx, s.sql("pending_uploads"), user)

@@ -57,6 +57,13 @@ type Upload struct {
 	ExpiresAt   time.Time
 }
 
+// UploadPage says which of a user's uploads are wanted, newest first.
+type UploadPage struct {
+	State UploadState // empty: in any
+	After ID          // the last upload of the page before; zero: from the newest on
+	Limit int         // at most so many
+}
+
 // Ticket is what is asked of the database when an upload is opened: the upload, whose
 // State, Seq and times the database sets, and the rules that it must hold to.
 type Ticket struct {

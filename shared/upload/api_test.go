@@ -30,7 +30,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-var byKey = config.Auth{Secret: config.NewSecret("0123456789abcdef0123456789abcdef")}
+var byKey = config.Auth{Secret: config.NewSecret("0123456789abcdef0123456789abcdef"), PlaybackScope: "tracks:play"}
 
 // stage is the API over real parts: a database and a bucket or a folder of the test's own.
 type stage struct {
@@ -97,7 +97,7 @@ func (s *stage) serve(backend upload.Backend, bytes ingest.Backend, name string,
 	c := upload.Config{
 		Limits: upload.Limits{
 			MaxBytes: 2 << 30, SingleMaxBytes: 64 << 20, URLTTL: 15 * time.Minute, TTL: 24 * time.Hour, MaxPending: 50,
-			AllowedOrigins: []string{"https://app.example.com"},
+			AllowedOrigins: []string{"https://app.example.com"}, PlaybackURLTTL: 4 * time.Hour,
 		},
 		Auth:     auth.New(byKey),
 		Store:    store,

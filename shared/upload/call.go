@@ -49,6 +49,15 @@ func noteUpload(r *http.Request, u track.Upload) {
 	note(r, slog.String("upload_id", u.ID.String()), slog.String("track_id", u.TrackID.String()))
 }
 
+// noteFailure says what went wrong beside the answer; a refusal that the client reads in
+// full is nothing of the kind.
+func noteFailure(r *http.Request, name string, err error) {
+	var p *problem
+	if !errors.As(err, &p) {
+		note(r, slog.String(name, err.Error()))
+	}
+}
+
 // WriteHeader implements http.ResponseWriter.
 func (c *call) WriteHeader(status int) {
 	c.status = status
@@ -84,8 +93,8 @@ func (access Access) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.status() >= 500 {
 		note(r, slog.String("err", err.Error()))
 	}
-	if p.code == Unavailable {
-		w.Header().Set("Retry-After", "2")
+	if after := p.retryAfter(); after != "" {
+		w.Header().Set("Retry-After", after)
 	}
 	if access == Session {
 		writeCompanionError(w, p)

@@ -31,11 +31,11 @@ func writeCompanionError(w http.ResponseWriter, p *problem) {
 }
 
 // openSession is POST /v1/companion-sessions.
-func (a *api) openSession(w http.ResponseWriter, r *http.Request, user track.ID) error {
+func (a *api) openSession(w http.ResponseWriter, r *http.Request, by caller) error {
 	random := make([]byte, 32)
 	_, _ = rand.Read(random) // never fails
 	token := base64.RawURLEncoding.EncodeToString(random)
-	expires, err := a.Store.OpenSession(r.Context(), sha256.Sum256(random), user, a.Limits.TTL)
+	expires, err := a.Store.OpenSession(r.Context(), sha256.Sum256(random), by.user, a.Limits.TTL)
 	if err != nil {
 		return err
 	}
@@ -93,9 +93,9 @@ func (a *api) companionTicket(user track.ID, method track.Method, filename, cont
 }
 
 // companionParams is GET /s3/params: one form for one file.
-func (a *api) companionParams(w http.ResponseWriter, r *http.Request, user track.ID) error {
+func (a *api) companionParams(w http.ResponseWriter, r *http.Request, by caller) error {
 	query := r.URL.Query()
-	ticket, err := a.companionTicket(user, track.MethodPost, query.Get("filename"), query.Get("type"))
+	ticket, err := a.companionTicket(by.user, track.MethodPost, query.Get("filename"), query.Get("type"))
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (a *api) companionParams(w http.ResponseWriter, r *http.Request, user track
 }
 
 // companionCreate is POST /s3/multipart. The id it answers with is the upload's.
-func (a *api) companionCreate(w http.ResponseWriter, r *http.Request, user track.ID) error {
+func (a *api) companionCreate(w http.ResponseWriter, r *http.Request, by caller) error {
 	var file struct {
 		Filename string `json:"filename"`
 		Type     string `json:"type"`
@@ -123,7 +123,7 @@ func (a *api) companionCreate(w http.ResponseWriter, r *http.Request, user track
 	if err := companionBody(w, r, maxBody, &file); err != nil {
 		return err
 	}
-	ticket, err := a.companionTicket(user, track.MethodMultipart, file.Filename, file.Type)
+	ticket, err := a.companionTicket(by.user, track.MethodMultipart, file.Filename, file.Type)
 	if err != nil {
 		return err
 	}
@@ -164,8 +164,8 @@ type companionPart struct {
 }
 
 // companionListParts is GET /s3/multipart/{upload_id}. The plugin skips what is listed.
-func (a *api) companionListParts(w http.ResponseWriter, r *http.Request, user track.ID) error {
-	u, err := a.companionUpload(r, user)
+func (a *api) companionListParts(w http.ResponseWriter, r *http.Request, by caller) error {
+	u, err := a.companionUpload(r, by.user)
 	if err != nil {
 		return err
 	}
@@ -184,8 +184,8 @@ func (a *api) companionListParts(w http.ResponseWriter, r *http.Request, user tr
 }
 
 // companionSignPart is GET /s3/multipart/{upload_id}/{part_number}.
-func (a *api) companionSignPart(w http.ResponseWriter, r *http.Request, user track.ID) error {
-	parts, err := a.companionSign(r, user, r.PathValue("part_number"))
+func (a *api) companionSignPart(w http.ResponseWriter, r *http.Request, by caller) error {
+	parts, err := a.companionSign(r, by.user, r.PathValue("part_number"))
 	if err != nil {
 		return err
 	}
@@ -193,8 +193,8 @@ func (a *api) companionSignPart(w http.ResponseWriter, r *http.Request, user tra
 }
 
 // companionSignParts is GET /s3/multipart/{upload_id}/batch, which version 5 calls.
-func (a *api) companionSignParts(w http.ResponseWriter, r *http.Request, user track.ID) error {
-	parts, err := a.companionSign(r, user, r.URL.Query().Get("partNumbers"))
+func (a *api) companionSignParts(w http.ResponseWriter, r *http.Request, by caller) error {
+	parts, err := a.companionSign(r, by.user, r.URL.Query().Get("partNumbers"))
 	if err != nil {
 		return err
 	}
@@ -211,25 +211,25 @@ func (a *api) companionSign(r *http.Request, user track.ID, list string) ([]part
 	if err != nil {
 		return nil, err
 	}
-	var numbers []int64
+	var wanted []wantedPart
 	for s := range strings.SplitSeq(list, ",") {
 		n, err := strconv.ParseInt(s, 10, 32)
-		if err != nil || len(numbers) == mostParts {
+		if err != nil || len(wanted) == mostParts {
 			return nil, refuse(InvalidRequest, "partNumbers: is not a list of up to %d whole numbers", mostParts)
 		}
-		numbers = append(numbers, n)
+		wanted = append(wanted, wantedPart{number: n})
 	}
-	return a.partURLs(r.Context(), u, numbers)
+	return a.partURLs(r.Context(), u, wanted)
 }
 
 // companionComplete is POST /s3/multipart/{upload_id}/complete. A file that turns out to
 // be no audio is an error here, for the plugin knows no other way to tell its user.
-func (a *api) companionComplete(w http.ResponseWriter, r *http.Request, user track.ID) error {
+func (a *api) companionComplete(w http.ResponseWriter, r *http.Request, by caller) error {
 	var list struct{ Parts []companionPart }
 	if err := companionBody(w, r, maxCompleteBody, &list); err != nil {
 		return err
 	}
-	u, err := a.companionUpload(r, user)
+	u, err := a.companionUpload(r, by.user)
 	if err != nil {
 		return err
 	}
@@ -258,12 +258,12 @@ func (a *api) companionComplete(w http.ResponseWriter, r *http.Request, user tra
 }
 
 // companionAbort is DELETE /s3/multipart/{upload_id}.
-func (a *api) companionAbort(w http.ResponseWriter, r *http.Request, user track.ID) error {
-	u, err := a.companionUpload(r, user)
+func (a *api) companionAbort(w http.ResponseWriter, r *http.Request, by caller) error {
+	u, err := a.companionUpload(r, by.user)
 	if err != nil {
 		return err
 	}
-	if err := a.abort(r, user, u.ID); err != nil {
+	if err := a.abort(r, by.user, u.ID); err != nil {
 		return err
 	}
 	return answer(w, http.StatusOK, struct{}{})

@@ -12,6 +12,11 @@ type cors struct {
 	origins []string
 }
 
+// allowedHeaders are what pages send: what the API reads, and what their libraries add by
+// themselves, for tracing above all, which the API passes over.
+const allowedHeaders = "authorization, content-type, idempotency-key, x-request-id, " +
+	"range, cache-control, x-requested-with, traceparent, tracestate, baggage, sentry-trace"
+
 func newCORS(origins []string) cors {
 	return cors{slices.Contains(origins, "*"), origins}
 }
@@ -34,8 +39,8 @@ func (c cors) handle(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	if allowed && r.Header.Get("Access-Control-Request-Method") != "" {
-		h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
-		h.Set("Access-Control-Allow-Headers", "authorization, content-type, idempotency-key")
+		h.Set("Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE")
+		h.Set("Access-Control-Allow-Headers", allowedHeaders)
 		h.Set("Access-Control-Max-Age", "600")
 	}
 	w.WriteHeader(http.StatusNoContent)

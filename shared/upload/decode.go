@@ -44,6 +44,15 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	return body, nil
 }
 
+// readObject is readBody for a call that must have a body.
+func readObject(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	body, err := readBody(w, r, limit)
+	if err == nil && body == nil {
+		err = refuse(BadRequest, "the body is empty")
+	}
+	return body, err
+}
+
 // reader reads the value that stands at a place in the body; errors name the place.
 type reader func(at string, value json.RawMessage) error
 
@@ -87,6 +96,9 @@ func (f fields) object(at string, value json.RawMessage) error {
 		var v json.RawMessage
 		if err := d.Decode(&v); err != nil {
 			return refuse(BadRequest, "the body is not valid JSON")
+		}
+		if string(v) == "null" {
+			continue // the same as absent
 		}
 		if err := read(path, v); err != nil {
 			return err
@@ -137,6 +149,22 @@ func uuid(dst **track.ID) reader {
 			return refuse(InvalidRequest, "%s: is not a UUID", at)
 		}
 		*dst = &id
+		return nil
+	}
+}
+
+// crc64nvme reads a checksum that goes without its algorithm's name.
+func crc64nvme(dst **track.Checksum) reader {
+	return func(at string, value json.RawMessage) error {
+		var s *string
+		if err := text(&s)(at, value); err != nil {
+			return err
+		}
+		c := track.Checksum{Algorithm: track.CRC64NVME, Value: *s}
+		if err := c.Validate(); err != nil {
+			return refuse(InvalidRequest, "%s: %v", at, err)
+		}
+		*dst = &c
 		return nil
 	}
 }

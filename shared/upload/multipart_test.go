@@ -32,15 +32,23 @@ func (s *stage) multiparts() (n int) {
 // putPart sends a part and returns what complete takes of it.
 func (s *stage) putPart(part answer, content []byte) answer {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(context.Background(), "PUT", part.str("url"), bytes.NewReader(content))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	sent := send(s.t, r)
+	sent := s.sendPart(part, content)
 	if sent.status != http.StatusOK {
 		s.t.Fatalf("part: %d %s", sent.status, sent.body)
 	}
 	return answer{"part_number": part["part_number"], "etag": sent.header.Get("ETag")}
+}
+
+func (s *stage) sendPart(part answer, content []byte) reply {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), "PUT", part.str("url"), bytes.NewReader(content))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for name, value := range part.obj("headers") {
+		r.Header.Set(name, value.(string))
+	}
+	return send(s.t, r)
 }
 
 func cut(content []byte, size, number int) []byte {

@@ -12,13 +12,10 @@ import (
 )
 
 // openUpload is POST /v1/uploads.
-func (a *api) openUpload(w http.ResponseWriter, r *http.Request, user track.ID) error {
-	body, err := readBody(w, r, maxBody)
+func (a *api) openUpload(w http.ResponseWriter, r *http.Request, by caller) error {
+	body, err := readObject(w, r, maxBody)
 	if err != nil {
 		return err
-	}
-	if body == nil {
-		return refuse(BadRequest, "the body is empty")
 	}
 	var q openRequest
 	if err := q.decode(body); err != nil {
@@ -28,7 +25,7 @@ func (a *api) openUpload(w http.ResponseWriter, r *http.Request, user track.ID) 
 	if err != nil {
 		return err
 	}
-	ticket.UserID = user
+	ticket.UserID = by.user
 	if ticket.IdempotencyKey, err = idempotencyKey(r.Header); err != nil {
 		return err
 	}

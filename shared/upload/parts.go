@@ -44,73 +44,112 @@ type multipart struct {
 	Parts     []partURL `json:"parts"`
 }
 
+// partURL is where to send a part, and the headers to send with it, verbatim.
 type partURL struct {
-	PartNumber int32  `json:"part_number"`
-	URL        string `json:"url"`
+	PartNumber int32 `json:"part_number"`
+	track.SignedPut
+}
+
+// wantedPart is a part whose URL a client asks for.
+type wantedPart struct {
+	number   int64
+	checksum *track.Checksum // CRC64NVME; nil: not declared
 }
 
 func (a *api) multipart(ctx context.Context, b Backend, u track.Upload) (*multipart, error) {
 	m := &multipart{PartSize: u.PartSize, PartCount: partCount(u)}
-	numbers := make([]int32, min(m.PartCount, firstParts))
-	for i := range numbers {
-		numbers[i] = int32(i) + 1
+	first := make([]wantedPart, min(m.PartCount, firstParts))
+	for i := range first {
+		first[i].number = int64(i) + 1
 	}
 	var err error
-	m.Parts, err = a.sign(ctx, b, u, numbers)
+	m.Parts, err = a.sign(ctx, b, u, first)
 	return m, err
 }
 
-func (a *api) sign(ctx context.Context, b Signer, u track.Upload, numbers []int32) ([]partURL, error) {
-	parts := make([]partURL, len(numbers))
-	life := a.urlLife(u)
-	for i, n := range numbers {
-		url, err := b.SignPart(ctx, u.Key, u.MultipartID, n, life)
+func (a *api) sign(ctx context.Context, b Signer, u track.Upload, wanted []wantedPart) ([]partURL, error) {
+	parts := make([]partURL, len(wanted))
+	spec := track.PartSpec{Key: u.Key, MultipartID: u.MultipartID, TTL: a.urlLife(u)}
+	for i, p := range wanted {
+		spec.Number, spec.Size, spec.Checksum = int32(p.number), sizeOfPart(u, p.number), p.checksum
+		put, err := b.SignPart(ctx, spec)
 		if err != nil {
 			return nil, err
 		}
-		parts[i] = partURL{n, url}
+		parts[i] = partURL{spec.Number, put}
 	}
 	return parts, nil
 }
 
+// sizeOfPart is how many bytes a part has; 0 where the client cuts a file of unknown size.
+func sizeOfPart(u track.Upload, number int64) int64 {
+	if u.Size == 0 {
+		return 0
+	}
+	return min(u.PartSize, u.Size-(number-1)*u.PartSize)
+}
+
 // signParts is POST /v1/uploads/{upload_id}/parts. It may be called at any time of the
 // upload's life, also for parts that were signed before.
-func (a *api) signParts(w http.ResponseWriter, r *http.Request, user track.ID) error {
-	body, err := readBody(w, r, maxBody)
+func (a *api) signParts(w http.ResponseWriter, r *http.Request, by caller) error {
+	body, err := readObject(w, r, maxBody)
 	if err != nil {
 		return err
 	}
-	if body == nil {
-		return refuse(BadRequest, "the body is empty")
-	}
-	var numbers []int64
-	list := array(mostParts, func(at string, value json.RawMessage) error {
-		var n *int64
-		if err := whole(&n)(at, value); err != nil {
-			return err
-		}
-		numbers = append(numbers, *n)
-		return nil
-	})
-	if err := (fields{"part_numbers": list}).decode(body); err != nil {
-		return err
-	}
-	if numbers == nil {
-		return refuse(InvalidRequest, "part_numbers: is required")
-	}
-	u, err := a.upload(r, user)
+	wanted, err := decodeWanted(body)
 	if err != nil {
 		return err
 	}
-	parts, err := a.partURLs(r.Context(), u, numbers)
+	u, err := a.upload(r, by.user)
+	if err != nil {
+		return err
+	}
+	parts, err := a.partURLs(r.Context(), u, wanted)
 	if err != nil {
 		return err
 	}
 	return answer(w, http.StatusOK, map[string][]partURL{"parts": parts})
 }
 
+// decodeWanted reads which parts are to be signed: by their numbers alone, or each with the
+// checksum that its URL is to bind.
+func decodeWanted(body []byte) ([]wantedPart, error) {
+	var numbers, parts []wantedPart
+	err := fields{
+		"part_numbers": array(mostParts, func(at string, value json.RawMessage) error {
+			var n *int64
+			err := whole(&n)(at, value)
+			if err == nil {
+				numbers = append(numbers, wantedPart{number: *n})
+			}
+			return err
+		}),
+		"parts": array(mostParts, func(at string, value json.RawMessage) error {
+			var n *int64
+			var sum *track.Checksum
+			err := fields{"part_number": whole(&n), "checksum": crc64nvme(&sum)}.object(at, value)
+			if err == nil && n == nil {
+				err = refuse(InvalidRequest, "%s.part_number: is required", at)
+			}
+			if err == nil {
+				parts = append(parts, wantedPart{*n, sum})
+			}
+			return err
+		}),
+	}.decode(body)
+	switch {
+	case err != nil:
+		return nil, err
+	case numbers == nil && parts == nil:
+		return nil, refuse(InvalidRequest, "part_numbers: is required, or parts")
+	case numbers != nil && parts != nil:
+		return nil, refuse(InvalidRequest, "parts: stands beside part_numbers, which says the same without checksums")
+	}
+	return append(numbers, parts...), nil
+}
+
 // partURLs signs distinct parts of an open multipart upload.
-func (a *api) partURLs(ctx context.Context, u track.Upload, numbers []int64) ([]partURL, error) {
+func (a *api) partURLs(ctx context.Context, u track.Upload, wanted []wantedPart) ([]partURL, error) {
 	if u.Method != track.MethodMultipart {
 		return nil, refuse(InvalidRequest, "the upload's method is %s, which has no parts", u.Method)
 	}
@@ -118,17 +157,15 @@ func (a *api) partURLs(ctx context.Context, u track.Upload, numbers []int64) ([]
 		return nil, err
 	}
 	last := partCount(u)
-	seen := make(map[int64]bool, len(numbers))
-	wanted := make([]int32, len(numbers))
-	for i, n := range numbers {
+	seen := make(map[int64]bool, len(wanted))
+	for _, p := range wanted {
 		switch {
-		case n < 1 || n > int64(last):
-			return nil, refuse(InvalidRequest, "part_numbers: %d is not between 1 and %d", n, last)
-		case seen[n]:
-			return nil, refuse(InvalidRequest, "part_numbers: %d stands there twice", n)
+		case p.number < 1 || p.number > int64(last):
+			return nil, refuse(InvalidRequest, "part_number: %d is not between 1 and %d", p.number, last)
+		case seen[p.number]:
+			return nil, refuse(InvalidRequest, "part_number: %d stands there twice", p.number)
 		}
-		seen[n] = true
-		wanted[i] = int32(n)
+		seen[p.number] = true
 	}
 	b, err := a.backend(u.Backend)
 	if err != nil {

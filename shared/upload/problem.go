@@ -66,6 +66,17 @@ func (p *problem) Error() string { return string(p.code) + ": " + p.detail }
 
 func (p *problem) status() int { return statuses[p.code] }
 
+// retryAfter is after how many seconds the same call may succeed; "": that is not known.
+func (p *problem) retryAfter() string {
+	switch p.code {
+	case Unavailable:
+		return "2"
+	case TooManyPending:
+		return "10" // by then the uploads that are open are looked at again
+	}
+	return ""
+}
+
 func refuse(code Code, format string, args ...any) *problem {
 	return &problem{code: code, detail: fmt.Sprintf(format, args...)}
 }

@@ -16,7 +16,14 @@ type Route struct {
 	Method string
 	Path   string // with {names} as in OpenAPI and http.ServeMux
 	Access Access
-	serve  func(a *api, w http.ResponseWriter, r *http.Request, user track.ID) error
+	limit  time.Duration // how long the call may take; 0: as long as its caller waits
+	serve  func(a *api, w http.ResponseWriter, r *http.Request, by caller) error
+}
+
+// caller is whoever makes a call.
+type caller struct {
+	user     track.ID // zero where Access is Public, or where a listener's token names no user
+	playsAll bool     // may play every track, not only its own
 }
 
 // Access says who may make a call.
@@ -24,35 +31,40 @@ type Access int
 
 // The ways in.
 const (
-	Public  Access = iota // anybody
-	Bearer                // whoever has a JWT
-	Session               // whoever has a companion session's token, in the path
+	Public   Access = iota // anybody
+	Bearer                 // whoever has a JWT of a user
+	Listener               // whoever has a JWT of a user, or one that plays every track
+	Session                // whoever has a companion session's token, in the path
 )
 
 // Routes lists the calls of the API. HEAD goes wherever GET does, but for what GET opens,
 // and OPTIONS everywhere.
 func Routes() []Route {
 	return []Route{
-		{"POST", "/v1/uploads", Bearer, (*api).openUpload},
-		{"GET", "/v1/uploads/{upload_id}", Bearer, (*api).getUpload},
-		{"DELETE", "/v1/uploads/{upload_id}", Bearer, (*api).abortUpload},
-		{"POST", "/v1/uploads/{upload_id}/parts", Bearer, (*api).signParts},
-		{"POST", "/v1/uploads/{upload_id}/complete", Bearer, (*api).completeUpload},
+		{"POST", "/v1/uploads", Bearer, patience, (*api).openUpload},
+		{"GET", "/v1/uploads", Bearer, patience, (*api).listUploads},
+		{"GET", "/v1/uploads/{upload_id}", Bearer, patience, (*api).getUpload},
+		{"DELETE", "/v1/uploads/{upload_id}", Bearer, patience, (*api).abortUpload},
+		{"POST", "/v1/uploads/{upload_id}/parts", Bearer, patience, (*api).signParts},
+		{"POST", "/v1/uploads/{upload_id}/complete", Bearer, noLimit, (*api).completeUpload},
 
-		{"GET", "/v1/tracks/{track_id}", Bearer, (*api).getTrack},
-		{"GET", "/v1/tracks/{track_id}/audio", Bearer, (*api).getAudio},
-		{"DELETE", "/v1/tracks/{track_id}", Bearer, (*api).deleteTrack},
+		{"GET", "/v1/tracks/{track_id}", Bearer, patience, (*api).getTrack},
+		{"PATCH", "/v1/tracks/{track_id}", Bearer, patience, (*api).changeTrack},
+		{"DELETE", "/v1/tracks/{track_id}", Bearer, patience, (*api).deleteTrack},
 
-		{"POST", "/v1/companion-sessions", Bearer, (*api).openSession},
-		{"GET", "/u/{token}/s3/params", Session, (*api).companionParams},
-		{"POST", "/u/{token}/s3/multipart", Session, (*api).companionCreate},
-		{"GET", "/u/{token}/s3/multipart/{upload_id}", Session, (*api).companionListParts},
-		{"DELETE", "/u/{token}/s3/multipart/{upload_id}", Session, (*api).companionAbort},
-		{"GET", "/u/{token}/s3/multipart/{upload_id}/batch", Session, (*api).companionSignParts},
-		{"GET", "/u/{token}/s3/multipart/{upload_id}/{part_number}", Session, (*api).companionSignPart},
-		{"POST", "/u/{token}/s3/multipart/{upload_id}/complete", Session, (*api).companionComplete},
+		{"GET", "/v1/tracks/{track_id}/audio", Listener, patience, (*api).getAudio},
+		{"POST", "/v1/playback", Listener, patience, (*api).playback},
 
-		{"GET", "/healthz", Public, (*api).health},
+		{"POST", "/v1/companion-sessions", Bearer, patience, (*api).openSession},
+		{"GET", "/u/{token}/s3/params", Session, patience, (*api).companionParams},
+		{"POST", "/u/{token}/s3/multipart", Session, patience, (*api).companionCreate},
+		{"GET", "/u/{token}/s3/multipart/{upload_id}", Session, patience, (*api).companionListParts},
+		{"DELETE", "/u/{token}/s3/multipart/{upload_id}", Session, patience, (*api).companionAbort},
+		{"GET", "/u/{token}/s3/multipart/{upload_id}/batch", Session, patience, (*api).companionSignParts},
+		{"GET", "/u/{token}/s3/multipart/{upload_id}/{part_number}", Session, patience, (*api).companionSignPart},
+		{"POST", "/u/{token}/s3/multipart/{upload_id}/complete", Session, noLimit, (*api).companionComplete},
+
+		{"GET", "/healthz", Public, patience, (*api).health},
 	}
 }
 
@@ -71,7 +83,7 @@ func (a *api) newMux() *http.ServeMux {
 	}
 	elsewhere := func(w http.ResponseWriter, r *http.Request) {
 		var allow []string
-		for _, method := range []string{"DELETE", "GET", "HEAD", "POST"} {
+		for _, method := range []string{"DELETE", "GET", "HEAD", "PATCH", "POST"} {
 			other := *r
 			other.Method = method
 			if _, pattern := mux.Handler(&other); routed[pattern] {
@@ -109,33 +121,40 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// patience is how long database and storage have for a call in all: one that has gone
-// silent is out of reach, and the client is told so.
-const patience = 10 * time.Second
+// How long a call may take.
+const (
+	// patience is how long database and storage have for a call in all: one that has gone
+	// silent is out of reach, and the client is told so.
+	patience = 10 * time.Second
+	// noLimit is for a call that may have parts to put together and a file to read.
+	noLimit = 0
+)
 
 // serve lets the caller in and makes the call.
 func (a *api) serve(route Route, w http.ResponseWriter, r *http.Request) error {
-	if !strings.HasSuffix(route.Path, "/complete") { // which may have parts to put together and a file to read
-		ctx, cancel := context.WithTimeout(r.Context(), patience)
+	if route.limit > 0 {
+		ctx, cancel := context.WithTimeout(r.Context(), route.limit)
 		defer cancel()
 		r = r.WithContext(ctx)
 	}
-	var user track.ID
+	var by caller
 	var err error
 	switch route.Access {
 	case Bearer:
-		user, err = a.Auth.UserID(r)
+		by.user, err = a.Auth.UserID(r)
+	case Listener:
+		by.user, by.playsAll, err = a.Auth.Listener(r)
 	case Session:
-		user, err = a.session(r)
+		by.user, err = a.session(r)
 	}
 	if err != nil {
 		return err
 	}
-	return route.serve(a, w, r, user)
+	return route.serve(a, w, r, by)
 }
 
 // health tells a load balancer whether the API can work.
-func (a *api) health(w http.ResponseWriter, r *http.Request, _ track.ID) error {
+func (a *api) health(w http.ResponseWriter, r *http.Request, _ caller) error {
 	// Long enough to find that a connection broke while the function was frozen, and to
 	// begin another; the gateway waits for five seconds.
 	ctx, cancel := context.WithTimeout(r.Context(), 4*time.Second)

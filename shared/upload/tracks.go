@@ -21,12 +21,12 @@ func trackID(r *http.Request) (track.ID, error) {
 }
 
 // getTrack is GET /v1/tracks/{track_id}.
-func (a *api) getTrack(w http.ResponseWriter, r *http.Request, user track.ID) error {
+func (a *api) getTrack(w http.ResponseWriter, r *http.Request, by caller) error {
 	id, err := trackID(r)
 	if err != nil {
 		return err
 	}
-	t, err := a.Store.Track(r.Context(), user, id)
+	t, err := a.Store.Track(r.Context(), by.user, id)
 	if err != nil {
 		return err
 	}
@@ -34,71 +34,40 @@ func (a *api) getTrack(w http.ResponseWriter, r *http.Request, user track.ID) er
 }
 
 // deleteTrack is DELETE /v1/tracks/{track_id}.
-func (a *api) deleteTrack(w http.ResponseWriter, r *http.Request, user track.ID) error {
+func (a *api) deleteTrack(w http.ResponseWriter, r *http.Request, by caller) error {
 	id, err := trackID(r)
 	if err != nil {
 		return err
 	}
-	if err := a.Store.DeleteTrack(r.Context(), user, id); err != nil {
+	if err := a.Store.DeleteTrack(r.Context(), by.user, id); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// getAudio is GET /v1/tracks/{track_id}/audio: it sends the client to the bytes.
-func (a *api) getAudio(w http.ResponseWriter, r *http.Request, user track.ID) error {
+// changeTrack is PATCH /v1/tracks/{track_id}.
+func (a *api) changeTrack(w http.ResponseWriter, r *http.Request, by caller) error {
+	body, err := readObject(w, r, maxBody)
+	if err != nil {
+		return err
+	}
+	var title *string
+	if err := (fields{"title": text(&title)}).decode(body); err != nil {
+		return err
+	}
+	if err := checkText("title", title); err != nil {
+		return err
+	}
 	id, err := trackID(r)
 	if err != nil {
 		return err
 	}
-	t, err := a.Store.Track(r.Context(), user, id)
+	t, err := a.Store.SetTitle(r.Context(), by.user, id, *title)
 	if err != nil {
 		return err
 	}
-	if !t.HasFile() {
-		return refuse(NotReady, "the track has no audio yet")
-	}
-	b, err := a.backend(t.StorageBackend)
-	if err != nil {
-		return err
-	}
-	spec := track.GetSpec{Key: t.FilePath, ContentType: audioType(t), Head: r.Method == http.MethodHead, TTL: a.Limits.URLTTL}
-	if t.StorageBackend == track.S3 {
-		spec.Key, spec.VersionID = *t.StorageKey, t.StorageVersionID
-	}
-	if r.URL.Query().Get("download") == "1" {
-		spec.Disposition = attachment(t)
-	}
-	location, err := b.SignGet(r.Context(), spec)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Location", location)
-	w.WriteHeader(http.StatusFound)
-	return nil
-}
-
-// audioType is a track's content type in its canonical form. A platform's old rows may
-// have another name for it, or none; of a format that is not known the name stays.
-func audioType(t track.Track) string {
-	f := format(t)
-	if f == "" && strings.HasPrefix(strings.ToLower(t.ContentType), "audio/") {
-		return t.ContentType
-	}
-	return f.ContentType()
-}
-
-// format is what a track says of its format, by any of its columns.
-func format(t track.Track) track.Format {
-	if t.Format.ContentType() != track.OctetStream {
-		return t.Format
-	}
-	if f, known := track.FormatOfType(t.ContentType); known {
-		return f
-	}
-	f, _ := track.FormatOfName(t.FilePath)
-	return f
+	return answer(w, http.StatusOK, t)
 }
 
 // attachment is the Content-Disposition (RFC 6266) of a download: the title with the

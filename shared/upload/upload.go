@@ -23,6 +23,7 @@ type Limits struct {
 	TTL            time.Duration // the life of a multipart upload and of a companion session
 	MaxPending     int           // a user's open uploads
 	AllowedOrigins []string      // of browsers that may call; "*" is any
+	PlaybackURLTTL time.Duration // the life of a URL that a track is played by
 }
 
 // ticketLife is how long a ticket lives that is sent in one request: longer than its URL,
@@ -31,10 +32,18 @@ func (l Limits) ticketLife() time.Duration {
 	return l.URLTTL + min(l.URLTTL, 5*time.Minute)
 }
 
-// Authenticator tells whose request it is. An error that is to be answered with 401 has a
-// method Challenge, for the header WWW-Authenticate; its text is for the client.
+// Authenticator tells whose request it is.
+//
+// Both methods may be called again and at once. Where the token is not accepted, the error
+// has a method Challenge() string, which gives the answer's WWW-Authenticate header, and the
+// error's text goes to the client. Where the token could not be checked, the error wraps
+// track.ErrUnavailable.
 type Authenticator interface {
+	// UserID returns the user whom the token names.
 	UserID(*http.Request) (track.ID, error)
+	// Listener returns who wants to play a track. playsAll: the token's scope lets it play
+	// every track; user is then zero where the token names no user.
+	Listener(*http.Request) (user track.ID, playsAll bool, err error)
 }
 
 // Confirmer looks at the bytes of pending uploads, now, and settles those that are
@@ -50,6 +59,8 @@ type Tickets interface {
 	// Errors: track.ErrTooManyPending, ErrIdempotencyConflict, ErrNotFound (the track).
 	OpenUpload(context.Context, track.Ticket) (track.Upload, error)
 	Upload(ctx context.Context, user, id track.ID) (track.Upload, error)
+	// UserUploads lists a user's uploads, newest first.
+	UserUploads(ctx context.Context, user track.ID, page track.UploadPage) ([]track.Upload, error)
 	// PendingUploads lists a user's uploads that count against the limit.
 	PendingUploads(ctx context.Context, user track.ID) ([]track.ID, error)
 }
@@ -65,9 +76,13 @@ type Transitions interface {
 	AbortUnbegun(ctx context.Context, user, id track.ID) error
 }
 
-// Tracks reads and deletes a creator's tracks. Deleted and others' are track.ErrNotFound.
+// Tracks reads and changes a creator's tracks. Deleted and others' are track.ErrNotFound.
 type Tracks interface {
 	Track(ctx context.Context, creator, id track.ID) (track.Track, error)
+	// TracksByID returns tracks in no particular order, whoever's they are, and leaves out
+	// those that are not there or are deleted.
+	TracksByID(ctx context.Context, ids []track.ID) ([]track.Track, error)
+	SetTitle(ctx context.Context, creator, id track.ID, title string) (track.Track, error)
 	DeleteTrack(ctx context.Context, creator, id track.ID) error
 }
 
@@ -90,8 +105,8 @@ type Store interface {
 type Signer interface {
 	SignPut(context.Context, track.PutSpec) (track.SignedPut, error)
 	SignPost(context.Context, track.PutSpec) (track.SignedPost, error)
-	SignGet(context.Context, track.GetSpec) (url string, err error)
-	SignPart(ctx context.Context, key, multipartID string, number int32, ttl time.Duration) (url string, err error)
+	SignGet(context.Context, track.GetSpec) (track.SignedURL, error)
+	SignPart(context.Context, track.PartSpec) (track.SignedPut, error)
 }
 
 // Multiparts handles multipart uploads on a storage backend.

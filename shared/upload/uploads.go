@@ -20,16 +20,27 @@ type uploadStatus struct {
 	ExpiresAt   time.Time         `json:"expires_at"`
 	Size        *int64            `json:"size"` // null: not declared
 	ContentType string            `json:"content_type"`
-	Parts       []track.Part      `json:"parts,omitzero"`
+	Method      track.Method      `json:"method"`
+
+	// Of a multipart.
+	PartSize  int64        `json:"part_size,omitempty"`  // bytes
+	PartCount int32        `json:"part_count,omitempty"` // absent where the size was not declared
+	Parts     []track.Part `json:"parts,omitzero"`       // while it is pending, and asked for alone: all that the storage has
 }
 
 func statusOf(u track.Upload) uploadStatus {
-	s := uploadStatus{UploadID: u.ID, TrackID: u.TrackID, State: u.State, Detail: u.Detail, ExpiresAt: u.ExpiresAt, ContentType: u.ContentType}
+	s := uploadStatus{
+		UploadID: u.ID, TrackID: u.TrackID, State: u.State, Detail: u.Detail, ExpiresAt: u.ExpiresAt, ContentType: u.ContentType,
+		Method: u.Method, PartSize: u.PartSize,
+	}
 	if u.Reason != "" {
 		s.Reason = &u.Reason
 	}
 	if u.Size > 0 {
 		s.Size = &u.Size
+		if u.Method == track.MethodMultipart {
+			s.PartCount = partCount(u)
+		}
 	}
 	return s
 }
@@ -48,8 +59,8 @@ func (a *api) upload(r *http.Request, user track.ID) (track.Upload, error) {
 }
 
 // getUpload is GET /v1/uploads/{upload_id}.
-func (a *api) getUpload(w http.ResponseWriter, r *http.Request, user track.ID) error {
-	u, err := a.upload(r, user)
+func (a *api) getUpload(w http.ResponseWriter, r *http.Request, by caller) error {
+	u, err := a.upload(r, by.user)
 	if err != nil {
 		return err
 	}
@@ -63,7 +74,7 @@ func (a *api) getUpload(w http.ResponseWriter, r *http.Request, user track.ID) e
 }
 
 // completeUpload is POST /v1/uploads/{upload_id}/complete.
-func (a *api) completeUpload(w http.ResponseWriter, r *http.Request, user track.ID) error {
+func (a *api) completeUpload(w http.ResponseWriter, r *http.Request, by caller) error {
 	body, err := readBody(w, r, maxCompleteBody)
 	if err != nil {
 		return err
@@ -79,7 +90,7 @@ func (a *api) completeUpload(w http.ResponseWriter, r *http.Request, user track.
 			return err
 		}
 	}
-	u, err := a.upload(r, user)
+	u, err := a.upload(r, by.user)
 	if err != nil {
 		return err
 	}
@@ -170,12 +181,12 @@ func (a *api) confirm(ctx context.Context, u track.Upload) (track.Upload, error)
 // abortUpload is DELETE /v1/uploads/{upload_id}. The row goes first: from then on no
 // event and no twin of this call can store what is about to be given up. A crash before
 // the backend knows leaves parts that the sweep aborts.
-func (a *api) abortUpload(w http.ResponseWriter, r *http.Request, user track.ID) error {
+func (a *api) abortUpload(w http.ResponseWriter, r *http.Request, by caller) error {
 	id, err := track.ParseID(r.PathValue("upload_id"))
 	if err != nil {
 		return track.ErrNotFound
 	}
-	if err := a.abort(r, user, id); err != nil {
+	if err := a.abort(r, by.user, id); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
