@@ -87,7 +87,7 @@ func (m *migration) close() {
 // failures or findings.
 func finished(ctx context.Context, remain bool, err error) error {
 	switch {
-	case errors.Is(err, migrate.ErrTurned), errors.Is(err, migrate.ErrInterrupted), err != nil && ctx.Err() != nil:
+	case errors.Is(err, migrate.ErrDirectionChanged), errors.Is(err, migrate.ErrInterrupted), err != nil && ctx.Err() != nil:
 		return exitInterrupted
 	case err != nil:
 		return err

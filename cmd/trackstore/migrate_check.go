@@ -27,7 +27,9 @@ func (cmd *migrateVerifyCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer m.close()
-	v, err := migrate.Verify(ctx, m.ledger, m.disk, m.bucket, float64(cmd.Sample), m.finding(cmd.JSON))
+	v, err := migrate.Verifier{
+		Records: m.ledger, Files: m.disk, Bucket: m.bucket, Found: m.finding(cmd.JSON),
+	}.Verify(ctx, float64(cmd.Sample))
 	if cmd.JSON {
 		writeJSON(m.stdout, struct {
 			Event string `json:"event"`
@@ -65,7 +67,9 @@ func (cmd *migratePurgeCmd) Run(ctx context.Context, c *console) error {
 			return err
 		}
 	}
-	p, err := migrate.Purge(ctx, m.ledger, m.disk, m.bucket, grace, m.finding(cmd.JSON))
+	p, err := migrate.Purger{
+		Purges: m.ledger, Files: m.disk, Bucket: m.bucket, Found: m.finding(cmd.JSON),
+	}.Purge(ctx, grace)
 	if cmd.JSON {
 		writeJSON(m.stdout, struct {
 			Event string `json:"event"`
@@ -111,7 +115,9 @@ func (cmd *migrateAuditCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer m.close()
-	a, err := migrate.Audit(ctx, m.ledger, m.disk, m.bucket, m.cfg.Retention.Grace, m.finding(cmd.JSON))
+	a, err := migrate.Auditor{
+		Uses: m.ledger, Files: m.disk, Bucket: m.bucket, Found: m.finding(cmd.JSON),
+	}.Audit(ctx, m.cfg.Retention.Grace)
 	if cmd.JSON {
 		writeJSON(m.stdout, struct {
 			Event string `json:"event"`

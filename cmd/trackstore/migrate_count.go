@@ -16,23 +16,19 @@ type countedBucket struct {
 }
 
 // Create is that of the store.
-func (b countedBucket) Create(
-	ctx context.Context, key, contentType string, sum uint64, body io.ReaderAt, size int64,
-) (track.Object, error) {
-	object, err := b.Store.Create(ctx, key, contentType, sum, body, size)
+func (b countedBucket) Create(ctx context.Context, spec track.ObjectSpec, body io.ReaderAt) (track.Object, error) {
+	object, err := b.Store.Create(ctx, spec, body)
 	if err == nil {
-		b.add(size)
+		b.add(spec.Digest.Size)
 	}
 	return object, err
 }
 
 // PutPart is that of the store.
-func (b countedBucket) PutPart(
-	ctx context.Context, key, multipartID string, number int32, sum uint64, body io.ReadSeeker, size int64,
-) (track.Part, error) {
-	part, err := b.Store.PutPart(ctx, key, multipartID, number, sum, body, size)
+func (b countedBucket) PutPart(ctx context.Context, spec track.NewPart, body io.ReadSeeker) (track.Part, error) {
+	part, err := b.Store.PutPart(ctx, spec, body)
 	if err == nil {
-		b.add(size)
+		b.add(spec.Digest.Size)
 	}
 	return part, err
 }

@@ -94,33 +94,35 @@ func (r *moveReport) Waiting(leased int64) {
 }
 
 // Settled is that of migrate.Observer.
-func (r *moveReport) Settled(result migrate.Result) {
+func (r *moveReport) Settled(s migrate.Settlement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	state, key := string(result.State), result.NewKey
-	if key == "" {
-		key = result.Key
+	event := trackEvent{TrackID: s.TrackID, State: string(s.Result.State()), StorageKey: s.StorageKey(), Bytes: s.Size(), Error: errorText(s.Err())}
+	if s.Verdict != track.Settled {
+		event.State, event.Bytes = string(s.Verdict), 0
 	}
-	bytes := result.NewSize
-	if result.Verdict != track.Settled {
-		state, bytes = string(result.Verdict), 0
-	}
-	failed := result.Verdict == track.Settled && result.State.IsFailure()
+	failed := s.Verdict == track.Settled && s.Result.State().IsFailure()
 	if failed {
-		r.named[result.TrackID] = true
-		bytes = 0
+		r.named[s.TrackID] = true
 	}
 	r.done++
 	r.bar.track()
 	switch {
 	case r.json:
-		r.event(trackEvent{TrackID: result.TrackID, State: state, StorageKey: key, Bytes: bytes, Error: result.Error})
+		r.event(event)
 	case r.bar == nil && failed:
-		r.m.say("%s  %s  %s: %s", result.TrackID, result.State, printable(result.FilePath), printable(result.Error))
+		r.m.say("%s  %s  %s: %s", s.TrackID, event.State, printable(s.FilePath), printable(event.Error))
 	case r.bar == nil && time.Since(r.last) >= 5*time.Second:
 		r.last = time.Now()
 		r.m.say("%s", r.progress())
 	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // progress is a line such as: 1,200 of 10,000 tracks, 3.1 GiB, 82 MiB/s, 4m10s left.
@@ -143,25 +145,21 @@ func (r *moveReport) skipped(id track.ID, backend string) {
 	r.m.say("%s  is on %s already", id, backend)
 }
 
-// would reports what a run would find.
-func (r *moveReport) would(l track.Lease, size int64, failed track.MigrationState, err error) {
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	state := "candidate"
-	if failed != "" {
-		state = string(failed)
+// candidate reports what a run would find.
+func (r *moveReport) candidate(c migrate.Inspection) {
+	state, detail := "candidate", ""
+	if c.Failure != nil {
+		state, detail = string(c.Failure.Kind), c.Failure.Err.Error()
 	}
 	if r.json {
-		r.event(trackEvent{TrackID: l.TrackID, State: state, StorageKey: l.Key, Bytes: size, Error: text})
+		r.event(trackEvent{TrackID: c.TrackID, State: state, StorageKey: c.Key(), Bytes: c.Size, Error: detail})
 		return
 	}
-	r.m.say("%s  %s  %s  %s", l.TrackID, state, bytesText(size), printable(l.FilePath+l.Key))
+	r.m.say("%s  %s  %s  %s", c.TrackID, state, bytesText(c.Size), printable(c.FilePath+c.Key()))
 }
 
-// wouldInAll sums up what a run would find.
-func (r *moveReport) wouldInAll(s migrate.Summary) {
+// candidates sums up what a run would find.
+func (r *moveReport) candidates(s migrate.Summary) {
 	if r.json {
 		r.summary(s)
 		return

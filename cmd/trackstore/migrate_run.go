@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"trackstore/shared/migrate"
 	"trackstore/shared/track"
@@ -38,10 +37,6 @@ func (cmd *migrateRollbackCmd) Run(ctx context.Context, c *console) error {
 	return cmd.move(ctx, c, track.ToLocal, cmd.All)
 }
 
-// interruptGrace is how long copies may go on after an interrupt. What is left of the ten
-// seconds is for settling and giving leases back.
-const interruptGrace = 4 * time.Second
-
 func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, uploaded bool) error {
 	if err := f.validate(); err != nil {
 		return err
@@ -55,7 +50,8 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 	if err != nil {
 		return finished(ctx, false, err)
 	}
-	if err := f.covered(ctx, m, d, ids, uploaded); err != nil {
+	which := track.Selection{TrackIDs: ids, Uploaded: uploaded}
+	if err := f.covered(ctx, m, d, which); err != nil {
 		return finished(ctx, false, err)
 	}
 	out := newMoveReport(m, f.JSON)
@@ -64,28 +60,31 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 	}
 	nothing := len(f.Track) > 0 && len(ids) == 0
 	if f.DryRun {
-		return finished(ctx, false, f.dryRun(ctx, m, out, d, ids, uploaded, nothing))
+		if nothing {
+			out.candidates(migrate.Summary{Direction: d, Done: true})
+			return nil
+		}
+		return finished(ctx, false, f.dryRun(ctx, m, out, d, which))
 	}
 
 	summary := migrate.Summary{Direction: d, Done: true}
 	if !nothing {
-		if _, err := m.ledger.Turn(ctx, d, true); err != nil {
+		if err := m.ledger.SetDirection(ctx, d); err != nil {
 			return finished(ctx, false, err)
 		}
-		total, err := m.ledger.Remaining(ctx, d, ids, uploaded)
+		total, err := m.ledger.Remaining(ctx, d, which)
 		if err != nil {
 			return finished(ctx, false, err)
 		}
+		job := migrate.NewJob(m.cfg.Migration.Lease)
+		job.Selection, job.Workers = which, min(f.Workers, migrate.MaxWorkers)
 		if f.Limit > 0 {
-			total = min(total, int64(f.Limit))
+			job.Limit, total = f.Limit, min(total, int64(f.Limit))
 		}
 		out.begin(total)
-		summary, err = migrate.Run(ctx, m.ledger, m.mover(d, f.Bandwidth, out.moved), migrate.Job{
-			TrackIDs: ids, Uploaded: uploaded, Limit: f.Limit, Workers: f.Workers, Lease: m.cfg.Migration.Lease,
-			Finish: interruptGrace, Patience: -1,
-		}, out, m.log)
+		summary, err = migrate.Runner{Ledger: m.ledger, Mover: m.mover(d, f.Bandwidth, out.moved), Observer: out, Log: m.log}.Run(ctx, job)
 		out.end()
-		if err != nil && !errors.Is(err, migrate.ErrInterrupted) && !errors.Is(err, migrate.ErrTurned) {
+		if err != nil && !errors.Is(err, migrate.ErrInterrupted) && !errors.Is(err, migrate.ErrDirectionChanged) {
 			return finished(ctx, false, err)
 		}
 		if err != nil {
@@ -94,7 +93,7 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 			return finished(ctx, false, err)
 		}
 	}
-	failures, err := m.failures(ctx, d, f.Track)
+	failures, err := m.failures(ctx, d, track.Selection{TrackIDs: f.Track})
 	if err != nil {
 		return finished(ctx, false, err)
 	}
@@ -104,16 +103,17 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 }
 
 // covered refuses tracks that were named and that a rollback would pass over without a word.
-func (f *moveFlags) covered(ctx context.Context, m *migration, d track.Direction, ids []track.ID, uploaded bool) error {
-	if d != track.ToLocal || uploaded || len(ids) == 0 {
+func (f *moveFlags) covered(ctx context.Context, m *migration, d track.Direction, which track.Selection) error {
+	if d != track.ToLocal || which.Uploaded || len(which.TrackIDs) == 0 {
 		return nil
 	}
-	for l, err := range m.ledger.Candidates(ctx, d, ids, true) {
+	which.Uploaded = true
+	for c, err := range m.ledger.Candidates(ctx, d, which) {
 		if err != nil {
 			return err
 		}
-		if !strings.HasPrefix(l.Key, track.MigratedPrefix) {
-			return withHint(fmt.Errorf("--track %s: it was uploaded to S3, not migrated", l.TrackID), "give --all, too")
+		if !strings.HasPrefix(c.Key(), track.MigratedPrefix) {
+			return withHint(fmt.Errorf("--track %s: it was uploaded to S3, not migrated", c.TrackID), "give --all, too")
 		}
 	}
 	return nil
@@ -130,49 +130,43 @@ func (f *moveFlags) validate() error {
 }
 
 // dryRun reports what a run would find. A rollback's objects are not looked at.
-func (f *moveFlags) dryRun(
-	ctx context.Context, m *migration, out *moveReport, d track.Direction, ids []track.ID, uploaded, nothing bool,
-) error {
-	summary := migrate.Summary{Direction: d, Done: nothing}
-	if nothing {
-		out.wouldInAll(summary)
-		return nil
-	}
-	report := func(l track.Lease, size int64, failed track.MigrationState, err error) {
+func (f *moveFlags) dryRun(ctx context.Context, m *migration, out *moveReport, d track.Direction, which track.Selection) error {
+	summary := migrate.Summary{Direction: d}
+	report := func(c migrate.Inspection) {
 		if f.Limit > 0 && summary.Remaining >= int64(f.Limit) {
 			return
 		}
 		summary.Remaining++
-		switch failed {
-		case "":
-			summary.Bytes += size
-		case track.Missing:
+		switch {
+		case c.Failure == nil:
+			summary.Bytes += c.Size
+		case c.Failure.Kind == track.Missing:
 			summary.Missing++
 		default:
 			summary.Failed++
 		}
-		out.would(l, size, failed, err)
+		out.candidate(c)
 	}
-	candidates := m.ledger.Candidates(ctx, d, ids, uploaded)
+	candidates := m.ledger.Candidates(ctx, d, which)
 	if d == track.ToLocal {
-		for l, err := range candidates {
+		for c, err := range candidates {
 			if err != nil {
 				return err
 			}
-			report(l, l.Size, "", nil)
+			report(migrate.Inspection{Copies: c.Copies, Size: c.Size})
 		}
 	} else if err := migrate.Inspect(ctx, candidates, m.disk, report); err != nil {
 		return err
 	}
 	summary.Done = summary.Remaining == 0
-	out.wouldInAll(summary)
+	out.candidates(summary)
 	return nil
 }
 
 // failures lists what could not be moved, by this run and by those before it.
-func (m *migration) failures(ctx context.Context, d track.Direction, ids []track.ID) ([]track.MigrationFailure, error) {
+func (m *migration) failures(ctx context.Context, d track.Direction, which track.Selection) ([]track.MigrationFailure, error) {
 	var all []track.MigrationFailure
-	for failure, err := range m.ledger.Failures(ctx, d, ids) {
+	for failure, err := range m.ledger.Failures(ctx, d, which) {
 		if err != nil {
 			return nil, err
 		}

@@ -55,7 +55,7 @@ func (cmd *migrateStatusCmd) show(ctx context.Context, m *migration) (err error)
 	if s.Progress, err = m.ledger.Progress(ctx); err != nil {
 		return err
 	}
-	failures, err := m.failures(ctx, "", nil)
+	failures, err := m.failures(ctx, "", track.Selection{})
 	if err != nil {
 		return err
 	}

@@ -32,5 +32,5 @@ type Backend interface {
 	Open(ctx context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error)
 	Delete(ctx context.Context, key string) error
 	List(ctx context.Context, prefix string) iter.Seq2[track.Object, error]
-	Create(ctx context.Context, key, contentType string, sum uint64, body io.ReaderAt, size int64) (track.Object, error)
+	Create(ctx context.Context, spec track.ObjectSpec, body io.ReaderAt) (track.Object, error)
 }

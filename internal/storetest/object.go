@@ -59,7 +59,9 @@ func (t *trial) wantKeys(prefix string, keys ...string) {
 func testCreate(t *trial) {
 	key, content := newKey(), random(200_000)
 	create := func(sum uint64, content []byte) error {
-		_, err := t.Backend.Create(t.Context(), key, flac, sum, bytes.NewReader(content), int64(len(content)))
+		spec := specOf(key, content)
+		spec.Digest.CRC64NVME = sum
+		_, err := t.Backend.Create(t.Context(), spec, bytes.NewReader(content))
 		return err
 	}
 	t.wantError("bytes that do not fit the sum", create(1, content), track.ErrMismatch)
@@ -83,7 +85,7 @@ func testCreateAtOnce(t *trial) {
 	var workers errgroup.Group
 	for i := range errs {
 		workers.Go(func() error {
-			_, errs[i] = t.Backend.Create(t.Context(), key, flac, crc64nvme.Checksum(content), bytes.NewReader(content), int64(len(content)))
+			_, errs[i] = t.Backend.Create(t.Context(), specOf(key, content), bytes.NewReader(content))
 			return nil
 		})
 	}
@@ -176,7 +178,7 @@ func testList(t *trial) {
 		want[i] = fmt.Sprintf("uploads/%d/%04d.flac", i%7, i)
 		group.Go(func() error {
 			content := []byte("a track")
-			_, err := t.Backend.Create(t.Context(), want[i], flac, crc64nvme.Checksum(content), bytes.NewReader(content), int64(len(content)))
+			_, err := t.Backend.Create(t.Context(), specOf(want[i], content), bytes.NewReader(content))
 			return err
 		})
 	}

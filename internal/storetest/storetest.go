@@ -194,10 +194,16 @@ func (t *trial) signGet(spec track.GetSpec) string {
 	return signed.URL
 }
 
+// specOf is what an object of content is to be.
+func specOf(key string, content []byte) track.ObjectSpec {
+	digest := track.Digest{Size: int64(len(content)), CRC64NVME: crc64nvme.Checksum(content)}
+	return track.ObjectSpec{Key: key, ContentType: flac, Digest: digest}
+}
+
 // create stores content under key.
 func (t *trial) create(key string, content []byte) track.Object {
 	t.Helper()
-	object, err := t.Backend.Create(t.Context(), key, flac, crc64nvme.Checksum(content), bytes.NewReader(content), int64(len(content)))
+	object, err := t.Backend.Create(t.Context(), specOf(key, content), bytes.NewReader(content))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -224,7 +224,7 @@ func FuzzKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key string) {
 		body := strings.NewReader("fLaC")
 		sum := crc64nvme.Checksum([]byte("fLaC"))
-		if _, err := store.Create(t.Context(), key, "audio/flac", sum, body, 4); err == nil {
+		if _, err := store.Create(t.Context(), track.ObjectSpec{Key: key, ContentType: "audio/flac", Digest: track.Digest{Size: 4, CRC64NVME: sum}}, body); err == nil {
 			if o, err := store.Head(t.Context(), key, ""); err != nil || o.Size != 4 {
 				t.Errorf("%q: %v, %v", key, o, err)
 			}

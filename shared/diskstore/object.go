@@ -68,16 +68,15 @@ func (s *Store) Open(ctx context.Context, key, _ string, offset, length int64) (
 }
 
 // Create stores size bytes of body under a new key (else track.ErrExists), durably, and
-// checks them against sum (else track.ErrMismatch). The content type goes by the key's
+// checks them against spec.Digest (else track.ErrMismatch). The content type goes by the key's
 // extension.
-func (s *Store) Create(
-	ctx context.Context, key, _ string, sum uint64, body io.ReaderAt, size int64,
-) (track.Object, error) {
+func (s *Store) Create(ctx context.Context, spec track.ObjectSpec, body io.ReaderAt) (track.Object, error) {
+	key, size := spec.Key, spec.Digest.Size
 	rel, err := keyPath(key)
 	if err != nil {
 		return track.Object{}, err
 	}
-	declared := track.NewCRC64NVME(sum)
+	declared := track.NewCRC64NVME(spec.Digest.CRC64NVME)
 	var got received
 	err = s.create(rel, func(f *os.File) (err error) {
 		got, err = receive(f, &reader{ctx, io.NewSectionReader(body, 0, size)}, size, size, &declared)

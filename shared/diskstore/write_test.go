@@ -96,7 +96,7 @@ func TestKeysThatAreNoPathsAreRefused(t *testing.T) {
 		if err := store.CreateFile(key, func(*os.File) error { return nil }); err == nil {
 			t.Errorf("%q was written", key)
 		}
-		if _, err := store.Create(t.Context(), key, "", 0, bytes.NewReader(nil), 0); err == nil {
+		if _, err := store.Create(t.Context(), track.ObjectSpec{Key: key}, bytes.NewReader(nil)); err == nil {
 			t.Errorf("%q was created", key)
 		}
 		if len(key) < 300 {
@@ -133,7 +133,7 @@ func TestWithoutRootEverythingIsOutOfReach(t *testing.T) {
 	check("Head", err)
 	_, err = store.Open(ctx, "a.flac", "", 0, -1)
 	check("Open", err)
-	_, err = store.Create(ctx, "a.flac", "", 0, bytes.NewReader(nil), 0)
+	_, err = store.Create(ctx, track.ObjectSpec{Key: "a.flac"}, bytes.NewReader(nil))
 	check("Create", err)
 	_, err = store.CreateMultipart(ctx, "a.flac", "")
 	check("CreateMultipart", err)

@@ -64,7 +64,7 @@ func (r *rig) send(u track.Upload, file []byte) {
 			Bucket: &r.Bucket.Name, Key: &u.Key, Body: bytes.NewReader(file), ContentType: &u.ContentType,
 		})
 	} else {
-		_, err = r.Disk.Create(r.T.Context(), u.Key, u.ContentType, crc(file), bytes.NewReader(file), int64(len(file)))
+		_, err = r.Disk.Create(r.T.Context(), track.ObjectSpec{Key: u.Key, ContentType: u.ContentType, Digest: track.Digest{Size: int64(len(file)), CRC64NVME: crc(file)}}, bytes.NewReader(file))
 	}
 	if err != nil {
 		r.T.Fatal(err)

@@ -13,14 +13,18 @@ import (
 	"trackstore/shared/track"
 )
 
-// Uses says what bytes are for, as far as the database knows; see pgstore.
+// Uses says what bytes are for, as far as the database knows. It changes nothing, and each
+// call may be repeated. What it yields ends after an error.
 type Uses interface {
-	// Stored yields every track that names bytes and is not deleted.
-	Stored(ctx context.Context) iter.Seq2[track.Lease, error]
+	// Stored yields every track that names bytes and is not deleted. Of those on S3, FilePath is the
+	// local copy; of local ones there is no Object.
+	Stored(ctx context.Context) iter.Seq2[track.Copies, error]
 	// UseOf tells what an object (backend s3), or a file by any of its paths (local), is for now.
 	UseOf(ctx context.Context, backend string, names ...string) (track.Use, error)
-	Names(ctx context.Context, l track.Lease) (bool, error)
-	// LeftPaths yields the paths of files that tracks gave up within grace.
+	// Names reports whether a track's row is still as c says.
+	Names(ctx context.Context, c track.Copies) (bool, error)
+	// LeftPaths yields the paths of files that tracks gave up within grace: of deleted ones, and
+	// those that are discarded.
 	LeftPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error]
 }
 
@@ -51,28 +55,34 @@ type Audited struct {
 	Findings    int64 `json:"findings"`
 }
 
+// Auditor is what an audit works with. Found is called one finding at a time.
+type Auditor struct {
+	Uses   Uses
+	Files  ListedFiles
+	Bucket ListedBucket
+	Found  func(Finding)
+}
+
 // Audit compares rows with what is on disk and on S3, both ways. It changes nothing. Bytes
 // that no row names count only once they are older than grace: since they were discarded,
 // where that is known, else since they were written.
-func Audit(
-	ctx context.Context, uses Uses, files ListedFiles, bucket ListedBucket, grace time.Duration, found func(Finding),
-) (Audited, error) {
-	if err := reachable(ctx, files, bucket); err != nil {
+func (p Auditor) Audit(ctx context.Context, grace time.Duration) (Audited, error) {
+	if err := reachable(ctx, p.Files, p.Bucket); err != nil {
 		return Audited{}, err
 	}
-	a := &auditor{uses: uses, files: files, bucket: bucket, grace: grace, found: found, keys: newPathSet(), paths: newPathSet()}
-	every := func(l track.Lease) bool { a.expect(l); return true }
-	if err := each(ctx, uses.Stored(ctx), every, a.row); err != nil {
+	a := &audit{Auditor: p, grace: grace, keys: newPathSet(), paths: newPathSet()}
+	every := func(c track.Copies) bool { a.expect(c); return true }
+	if err := each(ctx, p.Uses.Stored(ctx), every, a.row); err != nil {
 		return a.result, err
 	}
 	var err error
-	if a.odd, err = files.OddPaths(uses.LeftPaths(ctx, grace)); err != nil {
+	if a.odd, err = p.Files.OddPaths(p.Uses.LeftPaths(ctx, grace)); err != nil {
 		return a.result, err
 	}
-	for file, err := range files.List(ctx, "") {
+	for file, err := range p.Files.List(ctx, "") {
 		if errors.Is(err, fs.ErrPermission) { // as of the lost+found of a disk
 			a.result.Findings++
-			found(Finding{Kind: LocalUnreadable, Path: file.Key, Detail: err.Error()})
+			p.Found(Finding{Kind: LocalUnreadable, Path: file.Key, Detail: err.Error()})
 			continue
 		}
 		if err != nil {
@@ -86,7 +96,7 @@ func Audit(
 		}
 	}
 	for _, prefix := range []string{track.MigratedPrefix, track.UploadsPrefix} {
-		for object, err := range bucket.List(ctx, prefix) {
+		for object, err := range p.Bucket.List(ctx, prefix) {
 			if err != nil {
 				return a.result, err
 			}
@@ -101,12 +111,10 @@ func Audit(
 	return a.result, nil
 }
 
-type auditor struct {
-	uses        Uses
-	files       ListedFiles
-	bucket      ListedBucket
+// audit is an Audit under way.
+type audit struct {
+	Auditor
 	grace       time.Duration
-	found       func(Finding)
 	keys, paths pathSet             // that rows name
 	odd         map[string][]string // that rows named
 
@@ -116,25 +124,25 @@ type auditor struct {
 
 // expect takes down the bytes that a row names, and those that it keeps beside them: the
 // local copy of a track on S3.
-func (a *auditor) expect(l track.Lease) {
-	if l.Key != "" {
-		a.keys.add(l.Key)
+func (a *audit) expect(c track.Copies) {
+	if c.Object != nil {
+		a.keys.add(c.Object.Key)
 	}
-	if l.FilePath != "" && !l.Purged {
-		if plain, err := a.files.PlainPaths(l.FilePath); err == nil {
+	if c.FilePath != "" && !c.Purged {
+		if plain, err := a.Files.PlainPaths(c.FilePath); err == nil {
 			a.paths.add(plain[0])
 		}
 	}
 }
 
 // row looks whether the bytes of a row are there.
-func (a *auditor) row(ctx context.Context, l track.Lease) error {
-	missing, err := a.bytesMissing(ctx, l)
+func (a *audit) row(ctx context.Context, c track.Copies) error {
+	missing, err := a.bytesMissing(ctx, c)
 	if err != nil {
 		return err
 	}
 	if missing != nil {
-		if names, err := a.uses.Names(ctx, l); err != nil {
+		if names, err := a.Uses.Names(ctx, c); err != nil {
 			return err
 		} else if !names {
 			missing = nil
@@ -145,20 +153,20 @@ func (a *auditor) row(ctx context.Context, l track.Lease) error {
 	a.result.Rows++
 	if missing != nil {
 		a.result.Findings++
-		a.found(finding(RowWithoutBytes, l, missing.Error()))
+		a.Found(finding(RowWithoutBytes, c, missing.Error()))
 	}
 	return nil
 }
 
-func (a *auditor) bytesMissing(ctx context.Context, l track.Lease) (missing, err error) {
-	if l.Key != "" {
-		_, err := a.bucket.Head(ctx, l.Key, l.VersionID)
+func (a *audit) bytesMissing(ctx context.Context, c track.Copies) (missing, err error) {
+	if c.Object != nil {
+		_, err := a.Bucket.Head(ctx, c.Object.Key, c.Object.VersionID)
 		if errors.Is(err, track.ErrNotFound) {
 			return err, nil
 		}
 		return nil, err
 	}
-	file, err := a.files.OpenFile(l.FilePath)
+	file, err := a.Files.OpenFile(c.FilePath)
 	if errors.Is(err, track.ErrUnavailable) {
 		return nil, err
 	}
@@ -170,14 +178,14 @@ func (a *auditor) bytesMissing(ctx context.Context, l track.Lease) (missing, err
 }
 
 // unknown looks at bytes that no row named when the rows were read.
-func (a *auditor) unknown(ctx context.Context, backend string, o track.Object) error {
+func (a *audit) unknown(ctx context.Context, backend string, o track.Object) error {
 	names := []string{o.Key}
 	if backend == track.Local {
-		if plain, err := a.files.PlainPaths(o.Key); err == nil {
+		if plain, err := a.Files.PlainPaths(o.Key); err == nil {
 			names = append(plain, a.odd[plain[0]]...)
 		}
 	}
-	use, err := a.uses.UseOf(ctx, backend, names...)
+	use, err := a.Uses.UseOf(ctx, backend, names...)
 	if err != nil {
 		return err
 	}
@@ -200,7 +208,7 @@ func (a *auditor) unknown(ctx context.Context, backend string, o track.Object) e
 	if f.Kind, f.StorageKey = ObjectWithoutRow, o.Key; backend == track.Local {
 		f.Kind, f.StorageKey, f.Path = FileWithoutRow, "", o.Key
 	}
-	a.found(f)
+	a.Found(f)
 	return nil
 }
 

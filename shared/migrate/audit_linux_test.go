@@ -35,7 +35,7 @@ func TestAuditGoesOnAfterAFolderThatItMayNotRead(t *testing.T) {
 				return
 			}
 		}
-		audited, err = migrate.Audit(t.Context(), r.Store, r.Disk, r.S3, time.Nanosecond, func(f migrate.Finding) { kinds[f.Kind+" "+f.Path]++ })
+		audited, err = migrate.Auditor{Uses: r.Store, Files: r.Disk, Bucket: r.S3, Found: func(f migrate.Finding) { kinds[f.Kind+" "+f.Path]++ }}.Audit(t.Context(), time.Nanosecond)
 	}()
 	<-done
 	if err != nil || audited.Files != 3 || audited.Findings != 3 || kinds[migrate.LocalUnreadable+" lost+found"] != 1 {
@@ -50,7 +50,7 @@ func TestAuditOfAFileWhoseNameIsNoText(t *testing.T) {
 	r.write("caf\xe9.wav", []byte("x"))
 	r.write("caf\xe9/a.wav", []byte("x"))
 	var found []string
-	a, err := migrate.Audit(t.Context(), r.Store, r.Disk, r.S3, time.Nanosecond, func(f migrate.Finding) { found = append(found, f.Kind+" "+f.Path) })
+	a, err := migrate.Auditor{Uses: r.Store, Files: r.Disk, Bucket: r.S3, Found: func(f migrate.Finding) { found = append(found, f.Kind+" "+f.Path) }}.Audit(t.Context(), time.Nanosecond)
 	slices.Sort(found)
 	if want := []string{migrate.FileWithoutRow + " caf\xe9.wav", migrate.FileWithoutRow + " caf\xe9/a.wav"}; err != nil || !slices.Equal(found, want) {
 		t.Errorf("%+v, %q, %v", a, found, err)

@@ -28,14 +28,15 @@ func TestAuditKnowsTheGraceOfOddPaths(t *testing.T) {
 	for _, path := range []string{"real.wav", "moved.wav", "plain.wav", "deleted.wav", "replaced.wav"} {
 		must(t, os.Chtimes(filepath.Join(r.Root, path), old, old))
 	}
-	a, err := migrate.Audit(t.Context(), r.Store, r.Disk, r.S3, time.Hour, func(f migrate.Finding) { t.Errorf("%+v", f) })
+	a, err := migrate.Auditor{Uses: r.Store, Files: r.Disk, Bucket: r.S3, Found: func(f migrate.Finding) { t.Errorf("%+v", f) }}.Audit(t.Context(), time.Hour)
 	if err != nil || a.Files != 5 || a.WithinGrace != 6 {
 		t.Errorf("%+v, %v", a, err)
 	}
 	// Once the grace is over, they are named.
 	r.Exec(`UPDATE tracks SET deleted_at = now() - interval '2 hours'`)
 	r.Exec(`UPDATE track_discards SET discarded_at = now() - interval '2 hours'`)
-	if a, err := migrate.Audit(t.Context(), r.Store, r.Disk, r.S3, time.Hour, func(migrate.Finding) {}); err != nil || a.Findings != 6 {
+	a, err = migrate.Auditor{Uses: r.Store, Files: r.Disk, Bucket: r.S3, Found: func(migrate.Finding) {}}.Audit(t.Context(), time.Hour)
+	if err != nil || a.Findings != 6 {
 		t.Errorf("%+v, %v", a, err)
 	}
 }

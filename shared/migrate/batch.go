@@ -50,11 +50,10 @@ func (in *Input) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// BatchLedger is the Ledger, and who decides on the direction.
+// BatchLedger is what a batch asks of the database.
 type BatchLedger interface {
 	Ledger
-	Turn(ctx context.Context, d track.Direction, force bool) (track.Direction, error)
-	Locate(ctx context.Context, ids []track.ID) (map[track.ID]string, error)
+	Directions
 }
 
 // Batch moves a bounded number of tracks in a bounded time.
@@ -81,16 +80,16 @@ const (
 // of ctx, to finish what it holds.
 func (b *Batch) Handle(ctx context.Context, in Input) (Summary, error) {
 	started := time.Now()
-	look, err := b.Ledger.Outlook(ctx, nil)
+	activity, err := b.Ledger.Activity(ctx, nil)
 	if err != nil {
 		return Summary{}, err
 	}
-	direction, held := in.Direction, look.Direction
+	direction, held := in.Direction, activity.Direction
 	if direction == "" {
 		direction = held
 	}
 	if direction != held {
-		if held, err = b.Ledger.Turn(ctx, direction, false); err != nil {
+		if held, err = b.Ledger.ProposeDirection(ctx, direction); err != nil {
 			return Summary{}, err
 		}
 		if direction != held {
@@ -98,24 +97,25 @@ func (b *Batch) Handle(ctx context.Context, in Input) (Summary, error) {
 			return Summary{Direction: direction, Done: true}, nil
 		}
 	}
-	if err := known(ctx, b.Ledger, in.TrackIDs); err != nil {
+	if err := refuseUnknown(ctx, b.Ledger, in.TrackIDs); err != nil {
 		return Summary{}, err
 	}
 	var mover Mover = b.Upload
 	if direction == track.ToLocal {
 		mover = b.Restore
 	}
-	job := Job{TrackIDs: in.TrackIDs, Limit: defaultLimit, Lease: b.Lease, Patience: batchPatience}
+	job := NewJob(b.Lease)
+	job.TrackIDs, job.Limit, job.Patience = in.TrackIDs, defaultLimit, batchPatience
 	if in.Limit != nil {
 		job.Limit = *in.Limit
 	}
 	job.StopAt, job.Finish = batchTimes(ctx, started, in.MaxSeconds)
-	summary, err := Run(ctx, b.Ledger, mover, job, logger{b.Log}, b.Log)
+	summary, err := Runner{b.Ledger, mover, logger{b.Log}, b.Log}.Run(ctx, job)
 	b.Metrics.Emit(
 		metrics.Count("TracksMigrated", summary.Migrated), metrics.Bytes("BytesMigrated", summary.Bytes),
 		metrics.Count("TracksMissing", summary.Missing), metrics.Count("TracksFailed", summary.Failed),
 	)
-	if errors.Is(err, ErrTurned) {
+	if errors.Is(err, ErrDirectionChanged) {
 		err = nil // somebody has begun to move tracks the other way: nothing to do here
 	}
 	return summary, err
@@ -137,8 +137,8 @@ func batchTimes(ctx context.Context, started time.Time, maxSeconds *float64) (st
 	return end.Add(-finish), finish
 }
 
-// known refuses ids that no track has.
-func known(ctx context.Context, ledger BatchLedger, ids []track.ID) error {
+// refuseUnknown refuses ids that no track has.
+func refuseUnknown(ctx context.Context, ledger Directions, ids []track.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -165,13 +165,13 @@ func (logger) Claimed(int) {}
 
 func (logger) Waiting(int64) {}
 
-func (l logger) Settled(r Result) {
+func (l logger) Settled(s Settlement) {
 	switch {
-	case r.Verdict != track.Settled:
-		l.Info("track was overtaken", "track_id", r.TrackID, "verdict", r.Verdict)
-	case r.State.IsFailure():
-		l.Warn("track was not moved", "track_id", r.TrackID, "file_path", r.FilePath, "state", r.State, "err", r.Error)
+	case s.Verdict != track.Settled:
+		l.Info("track was overtaken", "track_id", s.TrackID, "verdict", s.Verdict)
+	case s.Result.State().IsFailure():
+		l.Warn("track was not moved", "track_id", s.TrackID, "file_path", s.FilePath, "state", s.Result.State(), "err", s.Err())
 	default:
-		l.Debug("track was moved", "track_id", r.TrackID, "key", r.NewKey, "bytes", r.NewSize)
+		l.Debug("track was moved", "track_id", s.TrackID, "key", s.StorageKey(), "bytes", s.Size())
 	}
 }

@@ -79,7 +79,7 @@ func benchmarkMove(b *testing.B, files, size int) {
 		upload := migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: store, Large: store, Sniff: audio.Detect})
 		j := job()
 		j.Lease = time.Minute
-		s, err := migrate.Run(b.Context(), r.Store, upload, j, &results{all: map[track.ID]migrate.Result{}}, quiet)
+		s, err := runner(r.Store, upload).Run(b.Context(), j)
 		if err == nil && s.Migrated != files {
 			err = fmt.Errorf("%+v", s)
 		}
@@ -124,7 +124,7 @@ func sendFromMemory(ctx context.Context, store *s3store.Store, file []byte, file
 		for range files {
 			group.Go(func() error {
 				key := key()
-				_, err := store.Create(ctx, key, "audio/wav", sum, bytes.NewReader(file), int64(len(file)))
+				_, err := store.Create(ctx, track.ObjectSpec{Key: key, ContentType: "audio/wav", Digest: track.Digest{Size: int64(len(file)), CRC64NVME: sum}}, bytes.NewReader(file))
 				if err == nil && head {
 					_, err = store.Head(ctx, key, "")
 				}
@@ -143,7 +143,7 @@ func sendFromMemory(ctx context.Context, store *s3store.Store, file []byte, file
 	for i := range parts {
 		group.Go(func() (err error) {
 			piece := file[i*part : (i+1)*part]
-			parts[i], err = store.PutPart(ctx, large, id, int32(i+1), crcOf(piece), bytes.NewReader(piece), part)
+			parts[i], err = store.PutPart(ctx, track.NewPart{Key: large, MultipartID: id, Number: int32(i + 1), Digest: track.Digest{Size: part, CRC64NVME: crcOf(piece)}}, bytes.NewReader(piece))
 			return err
 		})
 	}
@@ -151,7 +151,7 @@ func sendFromMemory(ctx context.Context, store *s3store.Store, file []byte, file
 		return err
 	}
 	ctx = context.WithoutCancel(ctx) // the group's ended with it
-	_, err = store.CompleteLarge(ctx, large, id, int64(len(file)), sum, parts)
+	_, err = store.CompleteLarge(ctx, track.ObjectSpec{Key: large, Digest: track.Digest{Size: int64(len(file)), CRC64NVME: sum}}, id, parts)
 	if err == nil && head {
 		_, err = store.Head(ctx, large, "")
 	}

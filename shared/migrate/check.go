@@ -35,14 +35,18 @@ const (
 	RowWithoutBytes  = "row_without_bytes"
 )
 
-// Records is what was recorded of tracks on S3.
+// Records is what was recorded of tracks on S3. Each call may be repeated, also after
+// track.ErrUnavailable.
 type Records interface {
-	// Recorded yields all tracks on S3, with what is recorded of their objects.
-	Recorded(ctx context.Context) iter.Seq2[track.Lease, error]
-	// Record keeps the size and the checksum of an object that has none recorded.
-	Record(ctx context.Context, l track.Lease, size int64, checksum string) error
-	// Names reports whether the track's row still names the object of l.
-	Names(ctx context.Context, l track.Lease) (bool, error)
+	// Recorded yields all tracks on S3 that are not deleted, with what is recorded of their objects.
+	// It ends after an error.
+	Recorded(ctx context.Context) iter.Seq2[track.Copies, error]
+	// Record keeps the digest of an object that has none recorded, while its track's row names it
+	// and nobody moves the track; else it does nothing. Whether a local copy was purged is
+	// not known then, so it counts as purged.
+	Record(ctx context.Context, c track.Copies, digest track.Digest) error
+	// Names reports whether the track's row is still as c says.
+	Names(ctx context.Context, c track.Copies) (bool, error)
 }
 
 // Verification is what Verify did.
@@ -56,36 +60,42 @@ type Verification struct {
 // checksAtOnce is how many tracks are compared at the same time.
 const checksAtOnce = 16
 
+// Verifier is what a verification works with. Found is called one finding at a time.
+type Verifier struct {
+	Records Records
+	Files   Files
+	Bucket  Bucket
+	Found   func(Finding)
+}
+
 // Verify reads the objects of tracks on S3, and their local copies while these are there,
 // and compares both with what was recorded at the flip; sample is the share of the tracks,
 // from 0 to 1, chosen at random. A track of which nothing is recorded gets a record.
-func Verify(
-	ctx context.Context, records Records, files Files, bucket Bucket, sample float64, found func(Finding),
-) (Verification, error) {
-	if err := reachable(ctx, files, bucket); err != nil {
+func (v Verifier) Verify(ctx context.Context, sample float64) (Verification, error) {
+	if err := reachable(ctx, v.Files, v.Bucket); err != nil {
 		return Verification{}, err
 	}
-	v := &verifier{records: records, files: files, bucket: bucket, buffers: newBuffers(), found: found}
-	err := each(ctx, records.Recorded(ctx), func(track.Lease) bool { return rand.Float64() < sample }, v.verify)
-	return v.result, err
+	run := &verification{Verifier: v, buffers: newBuffers()}
+	err := each(ctx, v.Records.Recorded(ctx), func(track.Copies) bool { return rand.Float64() < sample }, run.verify)
+	return run.result, err
 }
 
 // each calls check for those of the tracks that want says, several at once.
 func each(
-	ctx context.Context, tracks iter.Seq2[track.Lease, error], want func(track.Lease) bool,
-	check func(context.Context, track.Lease) error,
+	ctx context.Context, tracks iter.Seq2[track.Copies, error], want func(track.Copies) bool,
+	check func(context.Context, track.Copies) error,
 ) error {
 	group, checking := errgroup.WithContext(ctx)
 	group.SetLimit(checksAtOnce)
-	for l, err := range tracks {
+	for copies, err := range tracks {
 		if err != nil {
 			return errors.Join(err, group.Wait())
 		}
-		if !want(l) {
+		if !want(copies) {
 			continue
 		}
 		group.Go(func() error {
-			return patiently(checking, firstBackoff, func() error { return check(checking, l) })
+			return patiently(checking, firstBackoff, func() error { return check(checking, copies) })
 		})
 		if checking.Err() != nil {
 			break
@@ -94,106 +104,105 @@ func each(
 	return errors.Join(group.Wait(), ctx.Err())
 }
 
-type verifier struct {
-	records Records
-	files   Files
-	bucket  Bucket
+// verification is a Verify under way.
+type verification struct {
+	Verifier
 	buffers *buffers
-	found   func(Finding)
 
 	mu     sync.Mutex
 	result Verification
 }
 
 // verify may be called again after an error that track.IsRetryable.
-func (v *verifier) verify(ctx context.Context, l track.Lease) error {
-	findings, read, recorded, err := v.compare(ctx, l)
+func (v *verification) verify(ctx context.Context, c track.Copies) error {
+	compared, err := v.compare(ctx, c)
 	if err != nil {
 		return err
 	}
-	if len(findings) > 0 {
+	if len(compared.findings) > 0 {
 		// The row may have been replaced, deleted or rolled back while its bytes were read.
-		if names, err := v.records.Names(ctx, l); err != nil {
+		if names, err := v.Records.Names(ctx, c); err != nil {
 			return err
 		} else if !names {
-			findings = nil
+			compared.findings = nil
 		}
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.result.Checked++
-	v.result.Bytes += read
-	v.result.Findings += int64(len(findings))
-	if recorded {
+	v.result.Bytes += compared.read
+	v.result.Findings += int64(len(compared.findings))
+	if compared.recorded {
 		v.result.Recorded++
 	}
-	for _, f := range findings {
-		v.found(f)
+	for _, f := range compared.findings {
+		v.Found(f)
 	}
 	return nil
 }
 
-func (v *verifier) compare(ctx context.Context, l track.Lease) (findings []Finding, read int64, recorded bool, err error) {
-	object, err := v.bucket.Head(ctx, l.Key, l.VersionID)
-	var sum uint64
+// comparison is what verifying one track showed.
+type comparison struct {
+	findings []Finding
+	read     int64 // bytes
+	recorded bool  // a digest was recorded
+}
+
+func (v *verification) compare(ctx context.Context, c track.Copies) (comparison, error) {
+	object, err := v.Bucket.Head(ctx, c.Object.Key, c.Object.VersionID)
+	var found track.Digest
 	if err == nil {
-		object.VersionID = l.VersionID
-		sum, err = readSum(ctx, v.bucket, object)
+		object.VersionID = c.Object.VersionID
+		found, err = readDigest(ctx, v.Bucket, object)
 	}
 	if err != nil {
-		findings, err = v.notRead(ctx, l, err)
-		return findings, 0, false, err
+		findings, err := v.notRead(ctx, c, err)
+		return comparison{findings: findings}, err
 	}
-	read, checksum := object.Size, track.HexSum(sum)
-	if told, ok := toldSum(object); ok && told != sum {
-		findings = append(findings, finding(ObjectDiffers, l, fmt.Sprintf("its bytes have CRC64NVME %s, S3 says %s", checksum, track.HexSum(told))))
-	} else if l.Checksum == "" {
-		if err := v.records.Record(ctx, l, object.Size, checksum); err != nil {
-			return nil, 0, false, err
+	result, recorded := comparison{read: found.Size}, c.Object.Digest
+	if told, ok := toldDigest(object); ok && told != found {
+		result.findings = append(result.findings, finding(ObjectDiffers, c, fmt.Sprintf("its bytes have CRC64NVME %s, S3 says %s", found.Hex(), told.Hex())))
+	} else if recorded == nil {
+		if err := v.Records.Record(ctx, c, found); err != nil {
+			return comparison{}, err
 		}
-		l.Size, l.Checksum, recorded = object.Size, checksum, true
-	} else if detail := differs(l, object.Size, checksum); detail != "" {
-		findings = append(findings, finding(ObjectDiffers, l, detail))
+		result.recorded, recorded = true, &found
+	} else if found != *recorded {
+		result.findings = append(result.findings, finding(ObjectDiffers, c, c.Object.Differs(found)))
 	}
-	if l.FilePath == "" || l.Purged {
-		return findings, read, recorded, nil
+	if c.FilePath == "" || c.Purged {
+		return result, nil
 	}
-	size, local, err := readFile(ctx, v.files, v.buffers, l.FilePath)
-	switch detail := differs(l, size, track.HexSum(local)); {
+	local, err := readFile(ctx, v.Files, v.buffers, c.FilePath)
+	switch {
 	case errors.Is(err, track.ErrNotFound):
+		return result, nil
 	case errors.Is(err, track.ErrUnavailable) || ctx.Err() != nil:
-		return nil, 0, false, err
+		return comparison{}, err
 	case err != nil:
-		findings = append(findings, finding(LocalUnreadable, l, err.Error()))
-	case detail != "":
-		findings = append(findings, finding(LocalDiffers, l, detail))
+		result.findings = append(result.findings, finding(LocalUnreadable, c, err.Error()))
+	case recorded != nil && local != *recorded:
+		result.findings = append(result.findings, finding(LocalDiffers, c, fmt.Sprintf("%s, recorded are %s", local, recorded)))
 	}
-	return findings, read + size, recorded, nil
+	result.read += local.Size
+	return result, nil
 }
 
 // notRead is what is found of an object whose reading ended with err. Where S3 gives no
 // object at all, that says nothing of this one.
-func (v *verifier) notRead(ctx context.Context, l track.Lease, err error) ([]Finding, error) {
+func (v *verification) notRead(ctx context.Context, c track.Copies, err error) ([]Finding, error) {
 	if errors.Is(err, track.ErrNotFound) {
-		return []Finding{finding(ObjectMissing, l, err.Error())}, nil
+		return []Finding{finding(ObjectMissing, c, err.Error())}, nil
 	}
 	if track.IsRetryable(err) || ctx.Err() != nil {
 		return nil, err
 	}
-	if down := reachable(ctx, v.files, v.bucket); down != nil {
+	if down := reachable(ctx, v.Files, v.Bucket); down != nil {
 		return nil, down
 	}
-	return []Finding{finding(ObjectUnreadable, l, err.Error())}, nil
+	return []Finding{finding(ObjectUnreadable, c, err.Error())}, nil
 }
 
-// differs says how bytes differ from what is recorded, or nothing.
-func differs(l track.Lease, size int64, checksum string) string {
-	if size == l.Size && checksum == l.Checksum {
-		return ""
-	}
-	return fmt.Sprintf("%d bytes with CRC64NVME %s, recorded are %d with %s", size, checksum, l.Size, l.Checksum)
-}
-
-func finding(kind string, l track.Lease, detail string) Finding {
-	return Finding{Kind: kind, TrackID: l.TrackID, Path: l.FilePath, StorageKey: l.Key, Detail: detail}
+func finding(kind string, c track.Copies, detail string) Finding {
+	return Finding{Kind: kind, TrackID: c.TrackID, Path: c.FilePath, StorageKey: c.Key(), Detail: detail}
 }

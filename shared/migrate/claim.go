@@ -19,9 +19,7 @@ func (r *run) claimAll(stop context.Context, leases chan<- track.Lease) error {
 	claimed, inThisPass := 0, 0
 	for {
 		limit := min(claimBatch, 2*r.slots.size()) // what is claimed here, other processes do not get
-		if r.job.Limit > 0 {
-			limit = min(limit, r.job.Limit-claimed)
-		}
+		limit = min(limit, r.job.Limit-claimed)
 		if limit <= 0 {
 			return nil
 		}
@@ -60,26 +58,26 @@ func (r *run) claimAll(stop context.Context, leases chan<- track.Lease) error {
 // claim leases up to limit tracks under a token of their own.
 func (r *run) claim(stop context.Context, after track.ID, limit int) (claims track.Claims, err error) {
 	spec := track.ClaimSpec{
-		Direction: r.mover.Direction(), Token: track.NewID(), For: r.job.Lease, After: after, Limit: limit,
-		TrackIDs: r.job.TrackIDs, Uploaded: r.job.Uploaded,
+		Direction: r.Mover.Direction(), Selection: r.job.Selection,
+		Token: track.NewID(), For: r.job.Lease, After: after, Limit: limit,
 	}
 	err = patiently(stop, r.job.Backoff, func() error {
 		// A claim whose answer was lost leaves leases that nobody holds; they run out. Its
 		// repetition finds them taken and goes on behind them, and a later pass gets them.
-		claims, err = r.ledger.Claim(stop, spec)
+		claims, err = r.Ledger.Claim(stop, spec)
 		return err
 	})
 	r.held.add(claims.Leases)
 	r.count(func(s *Summary) { s.Claimed += len(claims.Leases) })
 	if len(claims.Leases) > 0 {
-		r.observer.Claimed(len(claims.Leases))
+		r.Observer.Claimed(len(claims.Leases))
 	}
 	return claims, err
 }
 
 // anotherPass waits for what may still become claimable: own tracks in flight, which a
 // user may have replaced, and the leases of other processes, which may die, or which end
-// with a track moved the other way when the direction has just been turned.
+// with a track moved the other way when the direction has just changed.
 func (r *run) anotherPass(stop context.Context, gotSome bool, waitingSince *time.Time) (bool, error) {
 	for r.held.size() > 0 {
 		if pause(stop, 10*time.Millisecond) != nil {
@@ -87,12 +85,12 @@ func (r *run) anotherPass(stop context.Context, gotSome bool, waitingSince *time
 		}
 	}
 	var freed int64
-	var look track.Outlook
+	var activity track.Activity
 	err := patiently(stop, r.job.Backoff, func() (err error) {
-		if freed, err = r.ledger.Expire(stop); err != nil {
+		if freed, err = r.Ledger.ForgetDead(stop); err != nil {
 			return err
 		}
-		look, err = r.ledger.Outlook(stop, r.job.TrackIDs)
+		activity, err = r.Ledger.Activity(stop, r.job.TrackIDs)
 		return err
 	})
 	switch {
@@ -100,20 +98,20 @@ func (r *run) anotherPass(stop context.Context, gotSome bool, waitingSince *time
 		return false, nil
 	case err != nil:
 		return false, err
-	case look.Direction != r.mover.Direction():
-		return false, ErrTurned
+	case activity.Direction != r.Mover.Direction():
+		return false, ErrDirectionChanged
 	case gotSome, freed > 0:
 		return true, nil
-	case look.Leased == 0:
+	case activity.Leased == 0:
 		return false, nil
 	}
 	// Whoever waits sees each lease of the others end: settled, or dead.
 	if waitingSince.IsZero() {
 		*waitingSince = time.Now()
-		r.observer.Waiting(look.Leased)
+		r.Observer.Waiting(activity.Leased)
 	}
-	if r.job.Patience >= 0 && time.Since(*waitingSince) >= r.job.Patience {
+	if time.Since(*waitingSince) >= r.job.Patience {
 		return false, nil
 	}
-	return pause(stop, min(look.NextExpiry+time.Millisecond, time.Second)) == nil, nil
+	return pause(stop, min(activity.NextExpiry+time.Millisecond, time.Second)) == nil, nil
 }

@@ -213,9 +213,9 @@ func (c *crashes) replace(ctx context.Context, id track.ID, backend string) {
 	key, path := any(nil), name
 	if backend == track.S3 {
 		key, path = name, ""
-		_, err = c.S3.Create(ctx, name, "audio/wav", crcOf(b), bytes.NewReader(b), int64(len(b)))
+		_, err = c.S3.Create(ctx, track.ObjectSpec{Key: name, ContentType: "audio/wav", Digest: track.Digest{Size: int64(len(b)), CRC64NVME: crcOf(b)}}, bytes.NewReader(b))
 	} else {
-		_, err = c.Disk.Create(ctx, name, "audio/wav", crcOf(b), bytes.NewReader(b), int64(len(b)))
+		_, err = c.Disk.Create(ctx, track.ObjectSpec{Key: name, ContentType: "audio/wav", Digest: track.Digest{Size: int64(len(b)), CRC64NVME: crcOf(b)}}, bytes.NewReader(b))
 	}
 	if err != nil {
 		if ctx.Err() == nil {

@@ -65,9 +65,9 @@ type faultyS3 struct {
 	*fault
 }
 
-func (s faultyS3) Create(ctx context.Context, key, contentType string, sum uint64, body io.ReaderAt, size int64) (o track.Object, err error) {
+func (s faultyS3) Create(ctx context.Context, spec track.ObjectSpec, body io.ReaderAt) (o track.Object, err error) {
 	err = s.hit("Create", func() (err error) {
-		o, err = s.Store.Create(ctx, key, contentType, sum, body, size)
+		o, err = s.Store.Create(ctx, spec, body)
 		return err
 	})
 	return o, err
@@ -97,17 +97,17 @@ func (s faultyS3) CreateLarge(ctx context.Context, key, contentType string) (id 
 	return id, err
 }
 
-func (s faultyS3) PutPart(ctx context.Context, key, id string, number int32, sum uint64, body io.ReadSeeker, size int64) (p track.Part, err error) {
+func (s faultyS3) PutPart(ctx context.Context, spec track.NewPart, body io.ReadSeeker) (p track.Part, err error) {
 	err = s.hit("PutPart", func() (err error) {
-		p, err = s.Store.PutPart(ctx, key, id, number, sum, body, size)
+		p, err = s.Store.PutPart(ctx, spec, body)
 		return err
 	})
 	return p, err
 }
 
-func (s faultyS3) CompleteLarge(ctx context.Context, key, id string, size int64, sum uint64, parts []track.Part) (o track.Object, err error) {
+func (s faultyS3) CompleteLarge(ctx context.Context, spec track.ObjectSpec, id string, parts []track.Part) (o track.Object, err error) {
 	err = s.hit("CompleteLarge", func() (err error) {
-		o, err = s.Store.CompleteLarge(ctx, key, id, size, sum, parts)
+		o, err = s.Store.CompleteLarge(ctx, spec, id, parts)
 		return err
 	})
 	return o, err
@@ -150,25 +150,25 @@ func (l faultyLedger) Settle(ctx context.Context, d track.Direction, outcomes []
 	return v, err
 }
 
-func (l faultyLedger) Expire(ctx context.Context) (n int64, err error) {
-	err = l.hit("Expire", func() (err error) {
-		n, err = l.Store.Expire(ctx)
+func (l faultyLedger) ForgetDead(ctx context.Context) (n int64, err error) {
+	err = l.hit("ForgetDead", func() (err error) {
+		n, err = l.Store.ForgetDead(ctx)
 		return err
 	})
 	return n, err
 }
 
-func (l faultyLedger) Outlook(ctx context.Context, ids []track.ID) (o track.Outlook, err error) {
-	err = l.hit("Outlook", func() (err error) {
-		o, err = l.Store.Outlook(ctx, ids)
+func (l faultyLedger) Activity(ctx context.Context, ids []track.ID) (a track.Activity, err error) {
+	err = l.hit("Activity", func() (err error) {
+		a, err = l.Store.Activity(ctx, ids)
 		return err
 	})
-	return o, err
+	return a, err
 }
 
-func (l faultyLedger) Remaining(ctx context.Context, d track.Direction, ids []track.ID, uploaded bool) (n int64, err error) {
+func (l faultyLedger) Remaining(ctx context.Context, d track.Direction, which track.Selection) (n int64, err error) {
 	err = l.hit("Remaining", func() (err error) {
-		n, err = l.Store.Remaining(ctx, d, ids, uploaded)
+		n, err = l.Store.Remaining(ctx, d, which)
 		return err
 	})
 	return n, err
@@ -185,7 +185,7 @@ func TestFaults(t *testing.T) {
 		}
 		all = append(all, scenario{track.ToS3, op, refused, 1000}, scenario{track.ToS3, op, persisted, 1000})
 	}
-	for _, op := range []string{"Claim", "Extend", "Release", "Settle", "Expire", "Outlook", "Remaining"} {
+	for _, op := range []string{"Claim", "Extend", "Release", "Settle", "ForgetDead", "Activity", "Remaining"} {
 		for _, how := range []string{refused, persisted, slow} {
 			all = append(all, scenario{track.ToS3, op, how, 2})
 		}
@@ -241,7 +241,7 @@ func (s scenario) test(t *testing.T) {
 	}
 	j := job()
 	j.Lease = 600 * time.Millisecond
-	_, err := migrate.Run(t.Context(), faultyLedger{r.Store, f}, mover, j, &results{all: map[track.ID]migrate.Result{}}, quiet)
+	_, err := runner(faultyLedger{r.Store, f}, mover).Run(t.Context(), j)
 	if err != nil && !track.IsRetryable(err) {
 		t.Errorf("the run ended with an error that tells nobody to try again: %v", err)
 	}

@@ -56,8 +56,8 @@ func (r *run) heartbeat(ctx context.Context) {
 			continue
 		}
 		beat, cancel := context.WithTimeout(ctx, r.job.Lease/3)
-		if err := r.ledger.Extend(beat, leases, r.job.Lease); err != nil && ctx.Err() == nil {
-			r.log.Warn("leases were not extended", "leases", len(leases), "err", err)
+		if err := r.Ledger.Extend(beat, leases, r.job.Lease); err != nil && ctx.Err() == nil {
+			r.Log.Warn("leases were not extended", "leases", len(leases), "err", err)
 		}
 		cancel()
 	}

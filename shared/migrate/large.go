@@ -25,54 +25,53 @@ const (
 // moveLarge reads a file twice: for its checksums, because the key holds that of the whole,
 // and to send its parts, straight from the file. S3 checks each part against the first
 // reading, and the whole when the parts are put together.
-func (u *Upload) moveLarge(ctx context.Context, lease track.Lease, src source) (track.Outcome, error) {
+func (u *Upload) moveLarge(ctx context.Context, lease track.Lease, src source) (track.Result, error) {
 	plan, err := readParts(ctx, u.buffers, src)
 	if ctx.Err() != nil {
-		return track.Outcome{}, ctx.Err()
+		return nil, ctx.Err()
 	}
-	var outcome track.Outcome
+	var object track.NewObject
 	if err == nil {
-		outcome, err = u.outcome(lease, src.before.Size, plan.sum, src)
+		object, err = u.newObject(lease, plan.whole, src)
 	}
 	if err = src.check(err); err != nil {
-		return cannotRead(lease, err)
+		return cannotRead(err)
 	}
 
 	// An earlier worker may have died after it had sent everything.
-	switch _, err := u.Bucket.Head(ctx, outcome.NewKey, ""); {
+	switch _, err := u.Bucket.Head(ctx, object.Key, ""); {
 	case err == nil:
-		return u.verified(ctx, outcome, plan.sum, track.ErrExists)
+		return u.verified(ctx, object, track.ErrExists)
 	case !errors.Is(err, track.ErrNotFound):
-		return outcome, err
+		return nil, err
 	}
-	err = u.sendParts(ctx, outcome, src, plan)
+	err = u.sendParts(ctx, specOf(object), src, plan)
 	if err != nil && !errors.Is(err, track.ErrExists) {
 		if changed := src.check(nil); changed != nil {
-			return cannotRead(lease, changed)
+			return cannotRead(changed)
 		}
-		return outcome, err
+		return nil, err
 	}
-	return u.verified(ctx, outcome, plan.sum, err)
+	return u.verified(ctx, object, err)
 }
 
 // partPlan is what the first reading finds.
 type partPlan struct {
 	size  int64    // of every part but the last, bytes
 	parts []uint64 // the parts' CRC64NVME
-	sum   uint64   // of the whole
+	whole track.Digest
 }
 
 // readParts reads a file once, several parts at the same time.
 func readParts(ctx context.Context, buffers *buffers, src source) (partPlan, error) {
 	total := src.before.Size
-	plan := partPlan{size: partSize(total)}
+	plan := partPlan{size: partSize(total), whole: track.Digest{Size: total}}
 	plan.parts = make([]uint64, (total+plan.size-1)/plan.size)
 	group, reading := errgroup.WithContext(ctx)
 	group.SetLimit(partsHashedAtOnce)
 	for i := range plan.parts {
 		group.Go(func() (err error) {
-			offset := int64(i) * plan.size
-			plan.parts[i], err = hashPart(reading, buffers, src, offset, min(offset+plan.size, total))
+			plan.parts[i], err = hashPart(reading, buffers, plan.part(i, src))
 			return err
 		})
 	}
@@ -80,27 +79,32 @@ func readParts(ctx context.Context, buffers *buffers, src source) (partPlan, err
 		return plan, err
 	}
 	for i, part := range plan.parts {
-		plan.sum = joinCRC(plan.sum, part, min(plan.size, total-int64(i)*plan.size))
+		plan.whole.CRC64NVME = joinCRC(plan.whole.CRC64NVME, part, plan.part(i, src).Size())
 	}
 	return plan, nil
 }
 
-// hashPart reads a file from offset to end for its CRC64NVME.
-func hashPart(ctx context.Context, buffers *buffers, src source, offset, end int64) (crc uint64, err error) {
-	buf, err := buffers.get(ctx, min(hashBuffer, end-offset))
+// part returns the piece of a file that part i, counted from 0, is of.
+func (p partPlan) part(i int, file io.ReaderAt) *io.SectionReader {
+	offset := int64(i) * p.size
+	return io.NewSectionReader(file, offset, min(p.size, p.whole.Size-offset))
+}
+
+// hashPart reads a piece of a file for its CRC64NVME.
+func hashPart(ctx context.Context, buffers *buffers, part *io.SectionReader) (crc uint64, err error) {
+	buf, err := buffers.get(ctx, min(hashBuffer, part.Size()))
 	if err != nil {
 		return 0, err
 	}
 	defer buf.put()
-	for offset < end {
+	for offset := int64(0); offset < part.Size(); offset += buf.size {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		buf.size = min(hashBuffer, end-offset)
-		if crc, err = buf.fill(src, offset, crc); err != nil {
+		buf.size = min(hashBuffer, part.Size()-offset)
+		if crc, err = buf.fill(part, offset, crc); err != nil {
 			return 0, err
 		}
-		offset += buf.size
 	}
 	return crc, nil
 }
@@ -115,8 +119,8 @@ func partSize(size int64) int64 {
 // sendParts sends a file under a key. After an error nothing is left but what the last
 // answer was lost of: then the object may be there. A crash leaves a multipart upload,
 // which the sweep aborts when it is old.
-func (u *Upload) sendParts(ctx context.Context, outcome track.Outcome, src source, plan partPlan) error {
-	id, err := u.Large.CreateLarge(ctx, outcome.NewKey, outcome.ContentType)
+func (u *Upload) sendParts(ctx context.Context, spec track.ObjectSpec, src source, plan partPlan) error {
+	id, err := u.Large.CreateLarge(ctx, spec.Key, spec.ContentType)
 	if err != nil {
 		return err
 	}
@@ -125,16 +129,19 @@ func (u *Upload) sendParts(ctx context.Context, outcome track.Outcome, src sourc
 	group.SetLimit(partsAtOnce)
 	for i, sum := range plan.parts {
 		group.Go(func() (err error) {
-			parts[i], err = u.sendPart(sending, outcome, id, int32(i+1), sum, src, plan.size)
+			piece := plan.part(i, u.bandwidth.readerAt(sending, src))
+			parts[i], err = u.sendPart(sending, track.NewPart{
+				Key: spec.Key, MultipartID: id, Number: int32(i + 1), Digest: track.Digest{Size: piece.Size(), CRC64NVME: sum},
+			}, piece)
 			return err
 		})
 	}
 	err = group.Wait()
 	if err == nil {
-		_, err = u.Large.CompleteLarge(ctx, outcome.NewKey, id, outcome.NewSize, plan.sum, parts)
+		_, err = u.Large.CompleteLarge(ctx, spec, id, parts)
 	}
 	if err != nil {
-		return errors.Join(err, u.abort(ctx, outcome.NewKey, id))
+		return errors.Join(err, u.abort(ctx, spec.Key, id))
 	}
 	return nil
 }
@@ -152,14 +159,9 @@ func (u *Upload) abort(ctx context.Context, key, multipartID string) error {
 }
 
 // sendPart tries a part several times: a file of many parts is dear to begin anew.
-func (u *Upload) sendPart(
-	ctx context.Context, outcome track.Outcome, multipartID string, number int32, sum uint64, src source, size int64,
-) (track.Part, error) {
-	offset := int64(number-1) * size
-	size = min(size, src.before.Size-offset)
-	body := io.NewSectionReader(u.bandwidth.readerAt(ctx, src), offset, size)
+func (u *Upload) sendPart(ctx context.Context, spec track.NewPart, body io.ReadSeeker) (track.Part, error) {
 	for attempt := 1; ; attempt++ {
-		part, err := u.Large.PutPart(ctx, outcome.NewKey, multipartID, number, sum, body, size)
+		part, err := u.Large.PutPart(ctx, spec, body)
 		if err == nil || !track.IsRetryable(err) || attempt == partAttempts {
 			return part, err
 		}

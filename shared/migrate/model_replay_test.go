@@ -1,6 +1,7 @@
 package migrate_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -91,7 +92,7 @@ func (p *replay) spec(toLocal bool) track.ClaimSpec {
 	if toLocal {
 		d = track.ToLocal
 	}
-	return track.ClaimSpec{Direction: d, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{p.id}}
+	return track.ClaimSpec{Direction: d, Token: track.NewID(), For: time.Hour, Limit: 1, Selection: track.Selection{TrackIDs: []track.ID{p.id}}}
 }
 
 // idle checks that nothing is claimed, and nothing marked, where the model says that it is
@@ -124,27 +125,26 @@ func (p *replay) do(s step, before world) {
 		}
 		l, me := claims.Leases[0], s.then.workers[i]
 		if l.FileVersion != int64(me.version) || l.FilePath != p.path(me.path) ||
-			me.toLocal && (l.Key != p.key(me.key) || l.Purged != me.purged || (l.Checksum != "") != (me.content != 0)) {
+			me.toLocal && (l.Object.Key != p.key(me.key) || l.Purged != me.purged || (l.Object.Digest != nil) != (me.content != 0)) {
 			p.Errorf("claimed %+v, the model says %+v", l, me)
 		}
 		p.leases[i] = l
 	case "worker reads", "worker restores", "worker puts":
 		if s.then.workers[i].at == idle { // it failed
-			p.settle(before.workers[i], track.Outcome{Lease: p.leases[i], State: track.Missing, Error: "x"})
+			p.settle(before.workers[i], track.Outcome{Lease: p.leases[i], Result: track.Failure{Kind: track.Missing, Err: errors.New("x")}})
 		}
 	case "worker flips":
 		me := before.workers[i]
-		o := track.Outcome{Lease: p.leases[i], State: track.Migrated, NewSize: int64(me.content), NewChecksum: track.HexSum(uint64(me.content))}
+		digest := track.Digest{Size: int64(me.content), CRC64NVME: uint64(me.content)}
+		var moved track.Result = track.NewObject{Key: p.key(me.key), Digest: digest}
 		if me.toLocal {
-			o.NewPath = p.path(me.target)
-		} else {
-			o.NewKey = p.key(me.key)
+			moved = track.NewFile{Path: p.path(me.target), Digest: digest}
 		}
-		p.settle(me, o)
+		p.settle(me, track.Outcome{Lease: p.leases[i], Result: moved})
 	case "lease expires":
 		p.Exec(`UPDATE track_migrations SET lease_expires_at = now() - interval '1s' WHERE track_id = $1`, p.id)
 	case "direction turns":
-		if _, err := p.Store.Turn(ctx, p.spec(s.then.toLocal).Direction, true); err != nil {
+		if err := p.Store.SetDirection(ctx, p.spec(s.then.toLocal).Direction); err != nil {
 			p.Fatal(err)
 		}
 	case "purge marks":
@@ -166,8 +166,11 @@ func (p *replay) do(s step, before world) {
 }
 
 func (p *replay) mark(w world) (bool, error) {
-	l := track.Lease{TrackID: p.id, FileVersion: int64(w.row.version), Key: p.key(w.row.key), FilePath: p.path(w.row.path)}
-	return p.Store.Mark(p.Context(), l, []string{l.FilePath}, 0)
+	c := track.Copies{
+		TrackID: p.id, FileVersion: int64(w.row.version), FilePath: p.path(w.row.path),
+		Object: &track.StoredObject{Key: p.key(w.row.key)},
+	}
+	return p.Store.Mark(p.Context(), c, []string{c.FilePath}, 0)
 }
 
 func (p *replay) settle(me worker, o track.Outcome) {

@@ -60,7 +60,7 @@ func testNetworkFault(t *testing.T, where, toxic string) {
 	upload := migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: store, Large: store, Sniff: audio.Detect})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	summary, err := migrate.Run(ctx, ledger, upload, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+	summary, err := runner(ledger, upload).Run(ctx, job())
 	t.Logf("%+v, %v", summary, err)
 
 	// Whatever came of it: the bytes are there, and the rest moves over a good network.

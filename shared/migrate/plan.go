@@ -13,14 +13,12 @@ import (
 	"trackstore/shared/track"
 )
 
-// Candidates lists what could be claimed.
-type Candidates interface {
-	Candidates(ctx context.Context, d track.Direction, ids []track.ID, uploaded bool) iter.Seq2[track.Lease, error]
-}
-
-// Plans is what a plan reads from the database.
+// Plans is what a plan reads from the database. It changes nothing, and may be repeated.
 type Plans interface {
-	Candidates
+	// Candidates yields the tracks that could be claimed now or when their lease is over, in the
+	// order of their ids. It ends after an error.
+	Candidates(ctx context.Context, d track.Direction, which track.Selection) iter.Seq2[track.Candidate, error]
+	// Rate returns what earlier moves achieved in a second; both are 0 where there were none.
 	Rate(ctx context.Context) (tracks, bytes float64, err error)
 }
 
@@ -42,17 +40,17 @@ func Plan(ctx context.Context, plans Plans, files Files) (Estimate, error) {
 	}
 	var e Estimate
 	probe := &readProbe{files: files}
-	err := Inspect(ctx, plans.Candidates(ctx, track.ToS3, nil, false), files, func(l track.Lease, size int64, failed track.MigrationState, _ error) {
+	err := Inspect(ctx, plans.Candidates(ctx, track.ToS3, track.Selection{}), files, func(i Inspection) {
 		e.Tracks++
-		e.Bytes += size
-		switch failed {
-		case "":
-			probe.offer(l.FilePath)
-		case track.Missing:
+		e.Bytes += i.Size
+		switch {
+		case i.Failure == nil:
+			probe.offer(i.FilePath)
+		case i.Failure.Kind == track.Missing:
 			e.Missing++
-		case track.Empty:
+		case i.Failure.Kind == track.Empty:
 			e.Empty++
-		case track.OutsideRoot:
+		case i.Failure.Kind == track.OutsideRoot:
 			e.OutsideRoot++
 		}
 	})
@@ -71,27 +69,36 @@ func Plan(ctx context.Context, plans Plans, files Files) (Estimate, error) {
 	return e, nil
 }
 
-// Inspect opens the files of tracks, several at once, and reports, one at a time, what
-// moving each would meet: its size in bytes, or the failure.
+// Inspection is what moving a track would meet.
+type Inspection struct {
+	track.Copies
+	Size    int64          // bytes
+	Failure *track.Failure // nil: it could be moved
+}
+
+// Inspect opens the files of tracks, several at once, and reports them one at a time.
 func Inspect(
-	ctx context.Context, leases iter.Seq2[track.Lease, error], files Files,
-	report func(l track.Lease, size int64, failed track.MigrationState, err error),
+	ctx context.Context, candidates iter.Seq2[track.Candidate, error], files Files, report func(Inspection),
 ) error {
 	var mu sync.Mutex
 	group, inspecting := errgroup.WithContext(ctx)
 	group.SetLimit(firstSlots)
-	for lease, err := range leases {
+	for candidate, err := range candidates {
 		if err != nil {
 			return errors.Join(err, group.Wait())
 		}
 		group.Go(func() error {
-			size, failed, err := inspect(files, lease)
-			if failed == "" && err != nil {
+			size, result, err := inspect(files, candidate.FilePath)
+			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			report(lease, size, failed, err)
+			inspection := Inspection{Copies: candidate.Copies, Size: size}
+			if failure, failed := result.(track.Failure); failed {
+				inspection.Failure = &failure
+			}
+			report(inspection)
 			return nil
 		})
 		if inspecting.Err() != nil {
@@ -101,24 +108,22 @@ func Inspect(
 	return errors.Join(group.Wait(), ctx.Err())
 }
 
-func inspect(files Files, lease track.Lease) (size int64, failed track.MigrationState, err error) {
-	file, err := files.OpenFile(lease.FilePath)
+// inspect returns a file's size, or the failure of a track with that file.
+func inspect(files Files, filePath string) (size int64, failed track.Result, err error) {
+	file, err := files.OpenFile(filePath)
 	if err != nil {
-		outcome, err := cannotOpen(lease, err)
-		if err == nil {
-			err = errors.New(outcome.Error)
-		}
-		return 0, outcome.State, err
+		failed, err := cannotOpen(err)
+		return 0, failed, err
 	}
 	defer file.Close()
 	id, err := file.Identity()
 	switch {
 	case err != nil:
-		return 0, track.Unreadable, err
+		return 0, track.Failure{Kind: track.Unreadable, Err: err}, nil
 	case id.Size == 0:
-		return 0, track.Empty, errEmpty
+		return 0, track.Failure{Kind: track.Empty, Err: errEmpty}, nil
 	}
-	return id.Size, "", nil
+	return id.Size, nil, nil
 }
 
 // readProbe measures how fast files are read.

@@ -11,24 +11,29 @@ import (
 	"trackstore/shared/track"
 )
 
-// Purges keeps which local copies are marked for removal; see pgstore.
+// Purges keeps which local copies are marked for removal. Each call may be repeated, also
+// after track.ErrUnavailable, but for Mark: then the copy may be marked, and a second call
+// answers that it marked nothing.
 type Purges interface {
-	// Purgeable yields the tracks that were moved to S3 longer than grace ago and whose
-	// local copy is not marked.
-	Purgeable(ctx context.Context, grace time.Duration) iter.Seq2[track.Lease, error]
-	// Unfinished yields the marked copies whose removal is not noted. FilePath and TrackID
-	// are set.
-	Unfinished(ctx context.Context) iter.Seq2[track.Lease, error]
-	// Mark marks the local copy, which has these paths, if the track is still as l says. After
-	// it no rollback uses the file, and it stays until the file is gone.
-	Mark(ctx context.Context, l track.Lease, paths []string, grace time.Duration) (bool, error)
+	// Purgeable yields the tracks that were moved to S3 longer than grace ago, whose row still
+	// names that object, and whose local copy is not marked. It ends after an error.
+	Purgeable(ctx context.Context, grace time.Duration) iter.Seq2[track.Copies, error]
+	// Unfinished yields the marked copies whose removal is not noted: their track, and the path.
+	// It ends after an error.
+	Unfinished(ctx context.Context) iter.Seq2[track.Copies, error]
+	// Mark marks the local copy, which has these paths, if the track is still as c says and its flip
+	// is older than grace. After it no rollback uses the file, and the mark stays until the file is
+	// gone.
+	Mark(ctx context.Context, c track.Copies, paths []string, grace time.Duration) (bool, error)
 	// InUse reports whether a track needs the file that it names by one of these paths: it is
-	// local, or about to be, for a rollback of it is under way; or it was, within grace.
+	// local, or about to be, for a rollback of it is under way; or it was, within grace, and a
+	// database that is restored may name the file again. A track that was deleted within grace
+	// needs what it did before. Once a mark is committed, whoever did not see it shows here.
 	InUse(ctx context.Context, paths []string, grace time.Duration) (bool, error)
 	// Unlinked notes that a marked copy is gone.
 	Unlinked(ctx context.Context, paths []string) error
 	// LocalPaths yields the file_path of every track that is local, and not deleted longer than
-	// grace ago.
+	// grace ago. It ends after an error.
 	LocalPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error]
 }
 
@@ -52,85 +57,89 @@ type Purged struct {
 	Findings int64 `json:"findings"`
 }
 
+// Purger is what a purge works with. Found is called one finding at a time.
+type Purger struct {
+	Purges Purges
+	Files  LocalFiles
+	Bucket Bucket
+	Found  func(Finding)
+}
+
 // Purge deletes the local copies of tracks that were moved to S3 longer than grace ago.
 // Each is compared first: the object, the file, and what was recorded at the flip. A file
 // that another track needs stays, by whatever path that one names it: see Purges.InUse.
-func Purge(
-	ctx context.Context, purges Purges, files LocalFiles, bucket Bucket, grace time.Duration, found func(Finding),
-) (Purged, error) {
-	if err := reachable(ctx, files, bucket); err != nil {
+func (p Purger) Purge(ctx context.Context, grace time.Duration) (Purged, error) {
+	if err := reachable(ctx, p.Files, p.Bucket); err != nil {
 		return Purged{}, err
 	}
-	p := &purger{purges: purges, files: files, bucket: bucket, buffers: newBuffers(), grace: grace, found: found}
+	run := &purge{Purger: p, buffers: newBuffers(), grace: grace}
 	var err error
-	if p.odd, err = files.OddPaths(purges.LocalPaths(ctx, grace)); err != nil {
+	if run.odd, err = p.Files.OddPaths(p.Purges.LocalPaths(ctx, grace)); err != nil {
 		return Purged{}, err
 	}
-	every := func(track.Lease) bool { return true }
-	if err := each(ctx, purges.Unfinished(ctx), every, p.resume); err != nil {
-		return p.result, err
+	every := func(track.Copies) bool { return true }
+	if err := each(ctx, p.Purges.Unfinished(ctx), every, run.resume); err != nil {
+		return run.result, err
 	}
-	err = each(ctx, purges.Purgeable(ctx, grace), every, p.purge)
-	return p.result, err
+	err = each(ctx, p.Purges.Purgeable(ctx, grace), every, run.purge)
+	return run.result, err
 }
 
-type purger struct {
-	purges  Purges
-	files   LocalFiles
-	bucket  Bucket
+// purge is a Purge under way.
+type purge struct {
+	Purger
 	buffers *buffers
 	grace   time.Duration
 	odd     map[string][]string // of local tracks
-	found   func(Finding)
 
 	mu     sync.Mutex
 	result Purged
 }
 
 // purge compares and removes one local copy.
-func (p *purger) purge(ctx context.Context, l track.Lease) error {
-	object, err := p.bucket.Head(ctx, l.Key, l.VersionID)
+func (p *purge) purge(ctx context.Context, c track.Copies) error {
+	object, err := p.Bucket.Head(ctx, c.Object.Key, c.Object.VersionID)
 	if errors.Is(err, track.ErrNotFound) {
-		return p.keep(finding(ObjectMissing, l, err.Error()))
+		return p.keep(finding(ObjectMissing, c, err.Error()))
 	}
 	if err != nil {
 		return err
 	}
-	object.VersionID = l.VersionID
-	sum, err := objectSum(ctx, p.bucket, object)
+	object.VersionID = c.Object.VersionID
+	found, err := objectDigest(ctx, p.Bucket, object)
 	if err != nil {
 		return err
 	}
-	if detail := differs(l, object.Size, track.HexSum(sum)); detail != "" {
-		return p.keep(finding(ObjectDiffers, l, detail))
+	if detail := c.Object.Differs(found); detail != "" {
+		return p.keep(finding(ObjectDiffers, c, detail))
 	}
-	size, sum, err := readFile(ctx, p.files, p.buffers, l.FilePath)
-	switch detail := differs(l, size, track.HexSum(sum)); {
+	found, err = readFile(ctx, p.Files, p.buffers, c.FilePath)
+	switch detail := c.Object.Differs(found); {
 	case errors.Is(err, track.ErrNotFound):
 		return p.count(func(r *Purged) { r.Absent++ })
 	case errors.Is(err, track.ErrUnavailable) || ctx.Err() != nil:
 		return err
 	case err != nil:
-		return p.keep(finding(LocalUnreadable, l, err.Error()))
+		return p.keep(finding(LocalUnreadable, c, err.Error()))
 	case detail != "":
-		return p.keep(finding(LocalDiffers, l, detail))
+		return p.keep(finding(LocalDiffers, c, detail))
 	}
-	names, marks, err := p.paths(l.FilePath)
+	names, marks, err := p.paths(c.FilePath)
 	if err != nil {
 		return err
 	}
-	if shared, err := p.isShared(ctx, l, names); err != nil || shared {
+	if shared, err := p.isShared(ctx, c, names); err != nil || shared {
 		return err
 	}
 	// R6: the mark goes first. From here on no rollback uses the file, and a crash leaves a
 	// marked file, which the next purge or the sweep removes.
-	marked, err := p.purges.Mark(ctx, l, marks, p.grace)
+	marked, err := p.Purges.Mark(ctx, c, marks, p.grace)
 	if err != nil || !marked {
 		return err // not marked: replaced, deleted or rolled back meanwhile
 	}
-	err = patiently(ctx, firstBackoff, func() error { return p.finish(ctx, l, names, marks) })
+	err = patiently(ctx, firstBackoff, func() error { return p.finish(ctx, c, names, marks) })
 	if track.IsRetryable(err) { // a second call would find the track marked, and leave it
-		return p.keep(finding(LocalUnreadable, l, "marked, and not removed yet; the next purge goes on with it: "+err.Error()))
+		return p.keep(finding(LocalUnreadable, c, "marked, and not removed yet; the next purge goes on with it: "+err.Error()))
 	}
 	return err
 }
@@ -138,43 +147,48 @@ func (p *purger) purge(ctx context.Context, l track.Lease) error {
 // resume removes a copy that an earlier purge marked. A path that leads elsewhere is left for
 // as long as it does: the file there may be another by now, which nobody has compared, and the
 // marked one has a note of its own.
-func (p *purger) resume(ctx context.Context, l track.Lease) error {
-	names, marks, err := p.paths(l.FilePath)
+func (p *purge) resume(ctx context.Context, c track.Copies) error {
+	names, marks, err := p.paths(c.FilePath)
 	if err != nil {
-		return p.keep(finding(LocalUnreadable, l, err.Error()))
+		return p.keep(finding(LocalUnreadable, c, err.Error()))
 	}
 	if len(marks) > 1 {
 		return nil
 	}
-	return p.finish(ctx, l, names, marks)
+	return p.finish(ctx, c, names, marks)
 }
 
 // finish removes a marked copy. A rollback of another track that names the same file may
 // have looked before the mark was there: its lease, or the row that it made local, shows.
 // One that claims after this look finds the mark. So the mark stays even where the file does:
 // another purge may have looked earlier, and be about to remove it.
-func (p *purger) finish(ctx context.Context, l track.Lease, names, marks []string) error {
-	if shared, err := p.isShared(ctx, l, names); err != nil || shared {
+func (p *purge) finish(ctx context.Context, c track.Copies, names, marks []string) error {
+	if shared, err := p.isShared(ctx, c, names); err != nil || shared {
 		return err
 	}
 	for _, path := range marks { // the file itself, then the link that led to it
-		if err := p.files.RemoveFile(path); err != nil && !errors.Is(err, track.ErrNotFound) {
+		if err := p.Files.RemoveFile(path); err != nil && !errors.Is(err, track.ErrNotFound) {
 			if errors.Is(err, track.ErrUnavailable) {
 				return err
 			}
-			return p.keep(finding(LocalUnreadable, l, err.Error()))
+			return p.keep(finding(LocalUnreadable, c, err.Error()))
 		}
 	}
-	if err := p.purges.Unlinked(ctx, marks); err != nil {
+	if err := p.Purges.Unlinked(ctx, marks); err != nil {
 		return err
 	}
-	return p.count(func(r *Purged) { r.Purged++; r.Bytes += l.Size })
+	return p.count(func(r *Purged) {
+		r.Purged++
+		if c.Object != nil { // it is not known of a copy that an earlier purge marked
+			r.Bytes += c.Object.Digest.Size
+		}
+	})
 }
 
 // paths returns by which names of a file its use shows, and which are marked and removed: a
 // plain one is enough, for who looks for marks asks for both plain ones.
-func (p *purger) paths(filePath string) (names, marks []string, err error) {
-	plain, err := p.files.PlainPaths(filePath)
+func (p *purge) paths(filePath string) (names, marks []string, err error) {
+	plain, err := p.Files.PlainPaths(filePath)
 	if errors.Is(err, track.ErrNotFound) {
 		return []string{filePath}, []string{filePath}, nil
 	}
@@ -189,22 +203,22 @@ func (p *purger) paths(filePath string) (names, marks []string, err error) {
 }
 
 // isShared reports whether another track needs the file. Then the file is kept.
-func (p *purger) isShared(ctx context.Context, l track.Lease, names []string) (bool, error) {
-	inUse, err := p.purges.InUse(ctx, names, p.grace)
+func (p *purge) isShared(ctx context.Context, c track.Copies, names []string) (bool, error) {
+	inUse, err := p.Purges.InUse(ctx, names, p.grace)
 	if err != nil || !inUse {
 		return false, err
 	}
-	return true, p.keep(finding(LocalShared, l, "another track needs the same file: it is local, or was within the grace"))
+	return true, p.keep(finding(LocalShared, c, "another track needs the same file: it is local, or was within the grace"))
 }
 
-func (p *purger) keep(f Finding) error {
+func (p *purge) keep(f Finding) error {
 	return p.count(func(r *Purged) {
 		r.Findings++
-		p.found(f)
+		p.Found(f)
 	})
 }
 
-func (p *purger) count(f func(*Purged)) error {
+func (p *purge) count(f func(*Purged)) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f(&p.result)

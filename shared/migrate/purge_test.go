@@ -53,18 +53,18 @@ func TestPurgeBesideARollbackToTheSameFile(t *testing.T) {
 	r.turn(track.ToLocal)
 	for _, c := range races {
 		var lease track.Lease
-		var outcome track.Outcome
+		var moved track.Result
 		steps := []func() error{
 			func() error {
 				lease = r.claimBack(c.back)
 				return nil
 			},
 			func() (err error) {
-				outcome, err = restore.Move(t.Context(), lease)
+				moved, err = restore.Move(t.Context(), lease)
 				return err
 			},
 			func() error {
-				_, err := r.Store.Settle(t.Context(), track.ToLocal, []track.Outcome{outcome})
+				_, err := r.Store.Settle(t.Context(), track.ToLocal, []track.Outcome{{Lease: lease, Result: moved}})
 				return err
 			},
 		}
@@ -132,11 +132,11 @@ func TestTwoPurgesBesideARollback(t *testing.T) {
 		if due, err := r.Store.DueDiscards(t.Context(), track.Local, time.Hour, track.Discard{}, 1); err != nil || len(due) > 0 {
 			t.Errorf("due to a sweep: %+v, %v", due, err)
 		}
-		outcome, err := restore.Move(t.Context(), lease)
+		moved, err := restore.Move(t.Context(), lease)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.Store.Settle(t.Context(), track.ToLocal, []track.Outcome{outcome}); err != nil {
+		if _, err := r.Store.Settle(t.Context(), track.ToLocal, []track.Outcome{{Lease: lease, Result: moved}}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -175,8 +175,10 @@ func TestPurgeLeavesWhatAnotherTrackNeeds(t *testing.T) {
 			r.Exec(`UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1`, other, another.deleted)
 		}
 		var kinds []string
-		_, err := migrate.Purge(t.Context(), pausedPurges{r.Store, id, func(int) {}}, r.Disk, r.S3, time.Hour,
-			func(f migrate.Finding) { kinds = append(kinds, f.Kind) })
+		_, err := migrate.Purger{
+			Purges: pausedPurges{r.Store, id, func(int) {}}, Files: r.Disk, Bucket: r.S3,
+			Found: func(f migrate.Finding) { kinds = append(kinds, f.Kind) },
+		}.Purge(t.Context(), time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +203,8 @@ func TestPurgeGoesOnWithWhatItMarked(t *testing.T) {
 	another := r.add("new/x.wav", content(2, 100))
 	r.run(r.upload(), job())
 	purge := func(files migrate.LocalFiles) {
-		if _, err := migrate.Purge(t.Context(), r.Store, files, r.S3, 0, func(migrate.Finding) {}); err != nil {
+		_, err := migrate.Purger{Purges: r.Store, Files: files, Bucket: r.S3, Found: func(migrate.Finding) {}}.Purge(t.Context(), 0)
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -236,7 +239,7 @@ func TestPurgeTriesARemovalAgain(t *testing.T) {
 		}
 		return nil
 	}}
-	did, err := migrate.Purge(t.Context(), r.Store, busy, r.S3, 0, func(f migrate.Finding) { t.Errorf("%+v", f) })
+	did, err := migrate.Purger{Purges: r.Store, Files: busy, Bucket: r.S3, Found: func(f migrate.Finding) { t.Errorf("%+v", f) }}.Purge(t.Context(), 0)
 	if err != nil || did.Purged != 1 || tries != 2 {
 		t.Errorf("%+v, %v after %d tries", did, err, tries)
 	}
@@ -249,7 +252,7 @@ func TestPurgeOfACopyThatGoes(t *testing.T) {
 	r.add("x.wav", content(1, 100))
 	r.run(r.upload(), job())
 	goes := goingFiles{r.Disk, func() { _ = os.Remove(filepath.Join(r.Root, "x.wav")) }}
-	did, err := migrate.Purge(t.Context(), r.Store, goes, r.S3, 0, func(f migrate.Finding) { t.Errorf("%+v", f) })
+	did, err := migrate.Purger{Purges: r.Store, Files: goes, Bucket: r.S3, Found: func(f migrate.Finding) { t.Errorf("%+v", f) }}.Purge(t.Context(), 0)
 	if err != nil || did.Absent != 1 {
 		t.Errorf("%+v, %v", did, err)
 	}
@@ -302,7 +305,7 @@ func (r *rig) twins() (one, other track.ID, old []byte) {
 func (r *rig) claimBack(id track.ID) track.Lease {
 	r.Helper()
 	claims, err := r.Store.Claim(r.Context(), track.ClaimSpec{
-		Direction: track.ToLocal, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{id},
+		Direction: track.ToLocal, Token: track.NewID(), For: time.Hour, Limit: 1, Selection: track.Selection{TrackIDs: []track.ID{id}},
 	})
 	if err != nil || len(claims.Leases) != 1 {
 		r.Fatalf("%d leases, %v", len(claims.Leases), err)
@@ -314,7 +317,7 @@ func (r *rig) claimBack(id track.ID) track.Lease {
 func (r *rig) purgeBeside(only track.ID, until func(moment int)) migrate.Purged {
 	r.Helper()
 	files := removals{r.Disk, func() error { until(2); return nil }}
-	did, err := migrate.Purge(r.Context(), pausedPurges{r.Store, only, until}, files, r.S3, time.Hour, func(migrate.Finding) {})
+	did, err := migrate.Purger{Purges: pausedPurges{r.Store, only, until}, Files: files, Bucket: r.S3, Found: func(migrate.Finding) {}}.Purge(r.Context(), time.Hour)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -328,16 +331,16 @@ type pausedPurges struct {
 	until func(moment int)
 }
 
-func (p pausedPurges) Purgeable(ctx context.Context, grace time.Duration) iter.Seq2[track.Lease, error] {
+func (p pausedPurges) Purgeable(ctx context.Context, grace time.Duration) iter.Seq2[track.Copies, error] {
 	return p.just(p.Store.Purgeable(ctx, grace))
 }
 
-func (p pausedPurges) Unfinished(ctx context.Context) iter.Seq2[track.Lease, error] {
+func (p pausedPurges) Unfinished(ctx context.Context) iter.Seq2[track.Copies, error] {
 	return p.just(p.Store.Unfinished(ctx))
 }
 
-func (p pausedPurges) just(leases iter.Seq2[track.Lease, error]) iter.Seq2[track.Lease, error] {
-	return func(yield func(track.Lease, error) bool) {
+func (p pausedPurges) just(leases iter.Seq2[track.Copies, error]) iter.Seq2[track.Copies, error] {
+	return func(yield func(track.Copies, error) bool) {
 		for l, err := range leases {
 			if (err != nil || l.TrackID == p.only) && !yield(l, err) {
 				return
@@ -346,9 +349,9 @@ func (p pausedPurges) just(leases iter.Seq2[track.Lease, error]) iter.Seq2[track
 	}
 }
 
-func (p pausedPurges) Mark(ctx context.Context, l track.Lease, paths []string, grace time.Duration) (bool, error) {
+func (p pausedPurges) Mark(ctx context.Context, c track.Copies, paths []string, grace time.Duration) (bool, error) {
 	p.until(0)
-	marked, err := p.Store.Mark(ctx, l, paths, grace)
+	marked, err := p.Store.Mark(ctx, c, paths, grace)
 	p.until(1)
 	return marked, err
 }

@@ -41,7 +41,7 @@ func TestAFileThatAKilledRollbackLeft(t *testing.T) {
 	disk := &busyDisk{Store: r.Disk}
 	disk.left.Store(2)
 	s, seen := r.run(migrate.NewRestore(migrate.Restore{Disk: disk, Bucket: r.S3}), job())
-	if s.Migrated != 1 || seen.all[id].NewPath != left || seen.all[id].Attempts != 3 {
+	if s.Migrated != 1 || seen.all[id].Result.(track.NewFile).Path != left || seen.all[id].Attempts != 3 {
 		t.Errorf("%+v, %+v", s, seen.all[id])
 	}
 	r.holds(id, track.Local, c)

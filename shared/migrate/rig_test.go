@@ -92,30 +92,37 @@ func (r *rig) restore() *migrate.Restore {
 // turn sets the direction in which tracks move from now on.
 func (r *rig) turn(d track.Direction) {
 	r.Helper()
-	if _, err := r.Store.Turn(r.Context(), d, true); err != nil {
+	if err := r.Store.SetDirection(r.Context(), d); err != nil {
 		r.Fatal(err)
 	}
 }
 
 // job is what a test's run does unless it says otherwise.
 func job() migrate.Job {
-	return migrate.Job{Lease: 3 * time.Second, Finish: time.Second, Patience: -1, Backoff: 5 * time.Millisecond}
+	j := migrate.NewJob(3 * time.Second)
+	j.Finish, j.Backoff = time.Second, 5*time.Millisecond
+	return j
 }
 
 func (r *rig) run(mover migrate.Mover, job migrate.Job) (migrate.Summary, *results) {
 	r.Helper()
-	seen := &results{all: map[track.ID]migrate.Result{}}
-	summary, err := migrate.Run(r.Context(), r.Store, mover, job, seen, quiet)
+	seen := &results{all: map[track.ID]migrate.Settlement{}}
+	summary, err := migrate.Runner{Ledger: r.Store, Mover: mover, Observer: seen, Log: quiet}.Run(r.Context(), job)
 	if err != nil {
 		r.Fatal(err)
 	}
 	return summary, seen
 }
 
+// runner is for runs whose end alone is of interest.
+func runner(ledger migrate.Ledger, mover migrate.Mover) migrate.Runner {
+	return migrate.Runner{Ledger: ledger, Mover: mover, Observer: &results{all: map[track.ID]migrate.Settlement{}}, Log: quiet}
+}
+
 // results keeps what a run reports.
 type results struct {
 	mu      sync.Mutex
-	all     map[track.ID]migrate.Result
+	all     map[track.ID]migrate.Settlement
 	claimed int
 }
 
@@ -127,7 +134,7 @@ func (s *results) Claimed(n int) {
 
 func (s *results) Waiting(int64) {}
 
-func (s *results) Settled(r migrate.Result) {
+func (s *results) Settled(r migrate.Settlement) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all[r.TrackID] = r

@@ -4,31 +4,24 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
 	"trackstore/shared/track"
 )
 
-// Ledger leases tracks and keeps what became of them; see pgstore for each call's promises.
-type Ledger interface {
-	Claim(ctx context.Context, spec track.ClaimSpec) (track.Claims, error)
-	Extend(ctx context.Context, leases []track.Lease, d time.Duration) error
-	Release(ctx context.Context, leases []track.Lease) error
-	Settle(ctx context.Context, d track.Direction, outcomes []track.Outcome) ([]track.Verdict, error)
-	Expire(ctx context.Context) (freed int64, err error)
-	Outlook(ctx context.Context, ids []track.ID) (track.Outlook, error)
-	Remaining(ctx context.Context, d track.Direction, ids []track.ID, uploaded bool) (int64, error)
-}
-
-// Mover copies the bytes of one track and verifies the copy.
+// Mover copies the bytes of tracks in one direction, and verifies the copies. It may move
+// several at once.
 type Mover interface {
 	// Direction is the one that it moves in.
 	Direction() track.Direction
-	// Move returns what became of the lease. An error that track.IsRetryable is worth
-	// another attempt; any other one is the track's failure.
-	Move(ctx context.Context, lease track.Lease) (track.Outcome, error)
-	// Reachable says whether disk and S3 answer at all.
+	// Move copies the bytes of one track and returns how that ended; the track's row is not
+	// touched. An error that track.IsRetryable is worth another call, as are track.ErrForbidden
+	// and ErrMismatch: what the first one left is found, compared and used. Any other error
+	// is the track's failure. Where ctx ends, the result says nothing.
+	Move(ctx context.Context, lease track.Lease) (track.Result, error)
+	// Reachable says whether disk and S3 answer at all. Where they do not, no track has failed.
 	Reachable(ctx context.Context) error
 }
 
@@ -36,32 +29,50 @@ type Mover interface {
 type Observer interface {
 	Claimed(tracks int)
 	Waiting(leased int64) // nothing is left but what other processes hold, or did when they died
-	Settled(r Result)
+	Settled(s Settlement)
 }
 
-// Result is what became of one claimed track.
-type Result struct {
+// Settlement is what became of one claimed track.
+type Settlement struct {
 	track.Outcome
 	Verdict track.Verdict
 }
 
-// Job says what a run is to do.
+// Job says what a run is to do. NewJob returns one that does all there is.
 type Job struct {
-	TrackIDs []track.ID    // only these; empty: all
-	Uploaded bool          // a rollback also of tracks that were uploaded to S3
-	Limit    int           // of claimed tracks; 0: none
-	Workers  int           // copies at once, at most; 0: 128
+	track.Selection
+	Limit    int           // of claimed tracks; NoLimit: all
+	Workers  int           // copies at once, at most; 1 to MaxWorkers
 	Lease    time.Duration // how long a track is held without a heartbeat
 	StopAt   time.Time     // when to claim no more; zero: never
 	Finish   time.Duration // how long what is in flight may take after a stop
-	Patience time.Duration // how long to wait for the leases of other processes; negative: until they end
-	Backoff  time.Duration // before the second attempt, then doubled, up to sixteenfold; 0: half a second
+	Patience time.Duration // how long to wait for the leases of other processes; Forever: until they end
+	Backoff  time.Duration // before the second attempt, then doubled, up to sixteenfold
 }
+
+// What a Job may ask for.
+const (
+	NoLimit    = math.MaxInt
+	Forever    = time.Duration(math.MaxInt64)
+	MaxWorkers = 128 // as many copies at once as pay for a fast S3
+)
+
+// NewJob returns a job that moves all there is, with as many workers as pay, and waits for
+// what other processes hold. lease is how long it holds a track without a heartbeat.
+func NewJob(lease time.Duration) Job {
+	return Job{
+		Limit: NoLimit, Workers: MaxWorkers, Lease: lease, Finish: interruptGrace, Patience: Forever, Backoff: firstBackoff,
+	}
+}
+
+// interruptGrace is how long copies may go on after an interrupt. What is left of the ten
+// seconds that an interrupt may take is for settling and giving leases back.
+const interruptGrace = 4 * time.Second
 
 // Errors that end a run before its work is done. Leases are given back in each case.
 var (
-	ErrInterrupted = errors.New("interrupted")
-	ErrTurned      = errors.New("somebody has begun to move tracks the other way")
+	ErrInterrupted      = errors.New("interrupted")
+	ErrDirectionChanged = errors.New("somebody has begun to move tracks the other way")
 )
 
 // Summary is what a run did.
@@ -77,32 +88,32 @@ type Summary struct {
 	Done      bool            `json:"done"`      // nothing remains, or the direction is another
 }
 
-// maxWorkers is as many copies at once as pay for a fast S3.
-const maxWorkers = 128
+// Runner is what a run works with.
+type Runner struct {
+	Ledger   Ledger
+	Mover    Mover
+	Observer Observer
+	Log      *slog.Logger
+}
 
 // Run moves what the job covers, until nothing of it is claimable or leased. When ctx ends
 // it claims no more, lets what is in flight end within job.Finish, gives the rest back, and
 // returns ErrInterrupted; where job.StopAt comes first, the same without an error.
-func Run(ctx context.Context, ledger Ledger, mover Mover, job Job, observer Observer, log *slog.Logger) (Summary, error) {
+func (w Runner) Run(ctx context.Context, job Job) (Summary, error) {
 	started := time.Now()
-	if job.Workers <= 0 || job.Workers > maxWorkers {
-		job.Workers = maxWorkers
-	}
-	if job.Backoff <= 0 {
-		job.Backoff = firstBackoff
-	}
-	if err := mover.Reachable(ctx); err != nil {
-		return Summary{Direction: mover.Direction()}, err
+	direction := w.Mover.Direction()
+	if err := w.Mover.Reachable(ctx); err != nil {
+		return Summary{Direction: direction}, err
 	}
 	r := &run{
-		ledger: ledger, mover: mover, job: job, observer: observer, log: log,
+		Runner: w, job: job,
 		held: newHeld(), slots: newSlots(job.Workers),
 		outcomes: make(chan track.Outcome, settleBatch),
-		summary:  Summary{Direction: mover.Direction()},
+		summary:  Summary{Direction: direction},
 	}
 	err := r.all(ctx)
 	r.summary.Seconds = time.Since(started).Seconds()
-	if err != nil && !errors.Is(err, ErrTurned) && !errors.Is(err, ErrInterrupted) {
+	if err != nil && !errors.Is(err, ErrDirectionChanged) && !errors.Is(err, ErrInterrupted) {
 		return r.summary, err
 	}
 	patience := 5 * time.Second
@@ -110,23 +121,20 @@ func Run(ctx context.Context, ledger Ledger, mover Mover, job Job, observer Obse
 		patience = min(patience, time.Until(deadline))
 	}
 	if ctx.Err() != nil {
-		patience = lastLook
+		patience = lastCount
 	}
-	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	counting, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	remaining, lookErr := ledger.Remaining(look, mover.Direction(), job.TrackIDs, job.Uploaded)
+	remaining, countErr := w.Ledger.Remaining(counting, direction, job.Selection)
 	r.summary.Remaining = remaining
-	r.summary.Done = lookErr == nil && (remaining == 0 || errors.Is(err, ErrTurned))
-	return r.summary, errors.Join(err, lookErr)
+	r.summary.Done = countErr == nil && (remaining == 0 || errors.Is(err, ErrDirectionChanged))
+	return r.summary, errors.Join(err, countErr)
 }
 
 // run is the state that the workers of one Run share.
 type run struct {
-	ledger   Ledger
-	mover    Mover
-	job      Job
-	observer Observer
-	log      *slog.Logger
+	Runner
+	job Job
 
 	held     *held
 	slots    *slots
@@ -179,7 +187,7 @@ func (r *run) all(ctx context.Context) error {
 	beating.Wait()
 
 	if err := r.giveBack(ctx); err != nil {
-		r.log.Warn("leases were not given back, and run out by themselves", "err", err)
+		r.Log.Warn("leases were not given back, and run out by themselves", "err", err)
 	}
 	if err := context.Cause(work); err != nil && !errors.Is(err, ErrInterrupted) {
 		return err
@@ -201,5 +209,5 @@ func (r *run) giveBack(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastReturn)
 	defer cancel()
-	return r.ledger.Release(ctx, leases)
+	return r.Ledger.Release(ctx, leases)
 }

@@ -52,7 +52,7 @@ type vanishing struct {
 
 var errNoBucket = errors.New("there is no such bucket")
 
-func (v vanishing) Create(context.Context, string, string, uint64, io.ReaderAt, int64) (track.Object, error) {
+func (v vanishing) Create(context.Context, track.ObjectSpec, io.ReaderAt) (track.Object, error) {
 	v.gone.Store(true)
 	return track.Object{}, errNoBucket
 }
@@ -71,7 +71,7 @@ func TestABucketThatGoesAway(t *testing.T) {
 	r.addMany(20)
 	bucket := vanishing{r.S3, &atomic.Bool{}}
 	mover := migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: bucket, Large: r.S3, Sniff: noSniff})
-	_, err := migrate.Run(t.Context(), r.Store, mover, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+	_, err := runner(r.Store, mover).Run(t.Context(), job())
 	if !errors.Is(err, errNoBucket) {
 		t.Errorf("the run ended with %v", err)
 	}
@@ -86,13 +86,11 @@ type throttling struct {
 	times *atomic.Int64
 }
 
-func (b throttling) Create(
-	ctx context.Context, key, contentType string, sum uint64, body io.ReaderAt, size int64,
-) (track.Object, error) {
+func (b throttling) Create(ctx context.Context, spec track.ObjectSpec, body io.ReaderAt) (track.Object, error) {
 	if b.times.Add(-1) >= 0 {
 		return track.Object{}, fmt.Errorf("injected: %w", track.ErrThrottled)
 	}
-	return b.Store.Create(ctx, key, contentType, sum, body, size)
+	return b.Store.Create(ctx, spec, body)
 }
 
 // S3 may tell to slow down for minutes. That says nothing about the track, either.
@@ -125,7 +123,7 @@ func (h hanging) Release(ctx context.Context, _ []track.Lease) error {
 	return ctx.Err()
 }
 
-func (h hanging) Remaining(ctx context.Context, _ track.Direction, _ []track.ID, _ bool) (int64, error) {
+func (h hanging) Remaining(ctx context.Context, _ track.Direction, _ track.Selection) (int64, error) {
 	<-ctx.Done()
 	return 0, ctx.Err()
 }
@@ -137,7 +135,7 @@ func TestInterruptWhereTheDatabaseHangs(t *testing.T) {
 	r.addMany(200) // more than one settlement holds
 	ctx, interrupt := context.WithCancel(t.Context())
 	started := time.Now()
-	_, err := migrate.Run(ctx, hanging{r.Store, interrupt}, r.upload(), job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+	_, err := runner(hanging{r.Store, interrupt}, r.upload()).Run(ctx, job())
 	if !errors.Is(err, migrate.ErrInterrupted) {
 		t.Errorf("the run ended with %v", err)
 	}
@@ -149,7 +147,7 @@ func TestInterruptWhereTheDatabaseHangs(t *testing.T) {
 // mute is a ledger that does not answer how much remains.
 type mute struct{ *pgstore.Store }
 
-func (mute) Remaining(ctx context.Context, _ track.Direction, _ []track.ID, _ bool) (int64, error) {
+func (mute) Remaining(ctx context.Context, _ track.Direction, _ track.Selection) (int64, error) {
 	<-ctx.Done()
 	return 0, ctx.Err()
 }
@@ -161,7 +159,7 @@ func TestTheLastLookKeepsTheDeadline(t *testing.T) {
 	r := newRig(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	summary, err := migrate.Run(ctx, mute{r.Store}, r.upload(), job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+	summary, err := runner(mute{r.Store}, r.upload()).Run(ctx, job())
 	deadline, _ := ctx.Deadline()
 	if late := time.Since(deadline); late > time.Second || !errors.Is(err, context.DeadlineExceeded) || summary.Done {
 		t.Errorf("%v after the deadline: %+v, %v", late, summary, err)

@@ -15,11 +15,11 @@ const (
 )
 
 // What an interrupted run has when its copies have ended: so much for settling, for giving
-// leases back, and for a last look. The database may not answer at all.
+// leases back, and for a last count. The database may not answer at all.
 const (
 	lastSettle = 1500 * time.Millisecond
 	lastReturn = 1500 * time.Millisecond
-	lastLook   = time.Second
+	lastCount  = time.Second
 )
 
 // settleAll writes outcomes to the database until their channel is closed. Until then a
@@ -64,7 +64,7 @@ func (r *run) settle(ctx context.Context, batch []track.Outcome) error {
 	defer cancel()
 	var verdicts []track.Verdict
 	err := patiently(ctx, r.job.Backoff, func() (err error) {
-		verdicts, err = r.ledger.Settle(ctx, r.mover.Direction(), batch)
+		verdicts, err = r.Ledger.Settle(ctx, r.Mover.Direction(), batch)
 		return err
 	})
 	if err != nil {
@@ -75,7 +75,7 @@ func (r *run) settle(ctx context.Context, batch []track.Outcome) error {
 		if verdicts[i] == track.Settled {
 			r.count(func(s *Summary) { s.add(o) })
 		}
-		r.observer.Settled(Result{o, verdicts[i]})
+		r.Observer.Settled(Settlement{o, verdicts[i]})
 	}
 	return nil
 }
@@ -87,10 +87,10 @@ func (r *run) count(f func(*Summary)) {
 }
 
 func (s *Summary) add(o track.Outcome) {
-	switch o.State {
+	switch o.Result.State() {
 	case track.Migrated:
 		s.Migrated++
-		s.Bytes += o.NewSize
+		s.Bytes += o.Size()
 	case track.Missing:
 		s.Missing++
 	default:

@@ -76,7 +76,7 @@ func TestDeadLeasesAreTakenOver(t *testing.T) {
 	// The dead worker wakes up: nothing of it counts any more.
 	var outcomes []track.Outcome
 	for _, l := range claims.Leases {
-		outcomes = append(outcomes, track.Outcome{Lease: l, State: track.Missing, Error: "late"})
+		outcomes = append(outcomes, track.Outcome{Lease: l, Result: track.Failure{Kind: track.Missing, Err: errors.New("late")}})
 	}
 	verdicts, err := r.Store.Settle(t.Context(), track.ToS3, outcomes)
 	if err != nil {
@@ -123,11 +123,11 @@ type slowMover struct {
 	delay time.Duration
 }
 
-func (s *slowMover) Move(ctx context.Context, l track.Lease) (track.Outcome, error) {
+func (s *slowMover) Move(ctx context.Context, l track.Lease) (track.Result, error) {
 	select {
 	case <-time.After(s.delay):
 	case <-ctx.Done():
-		return track.Outcome{}, ctx.Err()
+		return nil, ctx.Err()
 	}
 	return s.Mover.Move(ctx, l)
 }
@@ -166,7 +166,7 @@ type overtakingMover struct {
 	seen     sync.Map
 }
 
-func (m *overtakingMover) Move(ctx context.Context, l track.Lease) (track.Outcome, error) {
+func (m *overtakingMover) Move(ctx context.Context, l track.Lease) (track.Result, error) {
 	o, err := m.Mover.Move(ctx, l)
 	if _, again := m.seen.LoadOrStore(l.TrackID, true); !again {
 		m.overtake(l.TrackID)
@@ -180,12 +180,12 @@ func TestTurningTheDirectionStopsTheOthers(t *testing.T) {
 	r := newRig(t)
 	r.addMany(200)
 	turning := &overtakingMover{Mover: r.upload(), overtake: func(track.ID) {
-		if _, err := r.Store.Turn(context.Background(), track.ToLocal, true); err != nil {
+		if err := r.Store.SetDirection(context.Background(), track.ToLocal); err != nil {
 			t.Error(err)
 		}
 	}}
-	summary, err := migrate.Run(t.Context(), r.Store, turning, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
-	if !errors.Is(err, migrate.ErrTurned) || summary.Claimed == 0 || summary.Claimed == 200 {
+	summary, err := runner(r.Store, turning).Run(t.Context(), job())
+	if !errors.Is(err, migrate.ErrDirectionChanged) || summary.Claimed == 0 || summary.Claimed == 200 {
 		t.Errorf("%+v, %v", summary, err)
 	}
 	r.settled()
@@ -199,7 +199,7 @@ func TestARollbackWaitsForWhatIsInFlight(t *testing.T) {
 	var group sync.WaitGroup
 	group.Go(func() {
 		slow := &slowMover{Mover: r.upload(), delay: time.Second}
-		if s, err := migrate.Run(t.Context(), r.Store, slow, job(), &results{all: map[track.ID]migrate.Result{}}, quiet); !errors.Is(err, migrate.ErrTurned) || s.Migrated != len(want) {
+		if s, err := runner(r.Store, slow).Run(t.Context(), job()); !errors.Is(err, migrate.ErrDirectionChanged) || s.Migrated != len(want) {
 			t.Errorf("the migration: %+v, %v", s, err)
 		}
 	})
@@ -224,7 +224,7 @@ func TestARunOfSomeTracksWaitsForTheseAlone(t *testing.T) {
 	mine := r.add("mine.wav", []byte("mine"))
 	other := r.add("other.wav", []byte("other"))
 	claims, err := r.Store.Claim(t.Context(), track.ClaimSpec{
-		Direction: track.ToS3, Token: track.NewID(), For: time.Hour, Limit: 1, TrackIDs: []track.ID{other},
+		Direction: track.ToS3, Token: track.NewID(), For: time.Hour, Limit: 1, Selection: track.Selection{TrackIDs: []track.ID{other}},
 	})
 	if err != nil || len(claims.Leases) != 1 {
 		t.Fatalf("%+v, %v", claims, err)
@@ -253,7 +253,7 @@ func TestAClaimThatWaitedLeavesFinishedTracksAlone(t *testing.T) {
 			}
 			claim := func(d track.Direction, lease time.Duration, ids ...track.ID) track.Claims {
 				claims, err := r.Store.Claim(t.Context(), track.ClaimSpec{
-					Direction: d, Token: track.NewID(), For: lease, Limit: 10, TrackIDs: ids,
+					Direction: d, Token: track.NewID(), For: lease, Limit: 10, Selection: track.Selection{TrackIDs: ids},
 				})
 				if err != nil {
 					t.Error(err)
@@ -434,9 +434,7 @@ type countedParts struct {
 	begun atomic.Int32
 }
 
-func (p *countedParts) PutPart(
-	ctx context.Context, key, multipartID string, number int32, sum uint64, body io.ReadSeeker, size int64,
-) (track.Part, error) {
+func (p *countedParts) PutPart(ctx context.Context, spec track.NewPart, body io.ReadSeeker) (track.Part, error) {
 	p.begun.Add(1)
-	return p.Store.PutPart(ctx, key, multipartID, number, sum, body, size)
+	return p.Store.PutPart(ctx, spec, body)
 }

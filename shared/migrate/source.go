@@ -46,43 +46,44 @@ func (s source) check(err error) error {
 	return err
 }
 
-// readFile reads a file for its checksum. A file that changes meanwhile is an error.
-func readFile(ctx context.Context, files Files, buffers *buffers, filePath string) (size int64, sum uint64, err error) {
+// readFile reads a file for its digest. A file that changes meanwhile is an error.
+func readFile(ctx context.Context, files Files, buffers *buffers, filePath string) (track.Digest, error) {
 	file, err := files.OpenFile(filePath)
 	if err != nil {
-		return 0, 0, err
+		return track.Digest{}, err
 	}
 	defer file.Close()
 	src := source{File: file, files: files, path: filePath}
 	if src.before, err = file.Identity(); err != nil {
-		return 0, 0, err
+		return track.Digest{}, err
 	}
 	plan, err := readParts(ctx, buffers, src)
-	return src.before.Size, plan.sum, src.check(err)
+	return plan.whole, src.check(err)
 }
 
-// objectSum returns an object's CRC64NVME: S3's word where it knows it, else by reading.
-func objectSum(ctx context.Context, bucket Bucket, object track.Object) (uint64, error) {
-	if sum, ok := toldSum(object); ok {
-		return sum, nil
+// objectDigest returns an object's digest: S3's word where it knows it, else by reading.
+func objectDigest(ctx context.Context, bucket Bucket, object track.Object) (track.Digest, error) {
+	if told, ok := toldDigest(object); ok {
+		return told, nil
 	}
-	return readSum(ctx, bucket, object)
+	return readDigest(ctx, bucket, object)
 }
 
-// toldSum returns the CRC64NVME that S3 knows of an object.
-func toldSum(object track.Object) (sum uint64, ok bool) {
+// toldDigest returns what S3 knows of an object, if it knows its CRC64NVME.
+func toldDigest(object track.Object) (told track.Digest, ok bool) {
 	c, ok := object.Checksum(track.CRC64NVME)
 	if !ok {
-		return 0, false
+		return told, false
 	}
-	return c.CRC64NVMESum()
+	sum, ok := c.CRC64NVMESum()
+	return track.Digest{Size: object.Size, CRC64NVME: sum}, ok
 }
 
-// readSum computes an object's CRC64NVME from its bytes.
-func readSum(ctx context.Context, bucket Bucket, object track.Object) (uint64, error) {
+// readDigest computes an object's digest from its bytes.
+func readDigest(ctx context.Context, bucket Bucket, object track.Object) (track.Digest, error) {
 	body, err := bucket.Open(ctx, object.Key, object.VersionID, 0, -1)
 	if err != nil {
-		return 0, err
+		return track.Digest{}, err
 	}
 	defer body.Close()
 	hash := crc64nvme.New()
@@ -90,5 +91,5 @@ func readSum(ctx context.Context, bucket Bucket, object track.Object) (uint64, e
 	if err == nil && n != object.Size {
 		err = fmt.Errorf("%w: read %d of %d bytes of %q", track.ErrUnavailable, n, object.Size, object.Key)
 	}
-	return hash.Sum64(), err
+	return track.Digest{Size: n, CRC64NVME: hash.Sum64()}, err
 }

@@ -48,7 +48,7 @@ func TestFileNames(t *testing.T) {
 	}
 	for id, c := range want {
 		r.holds(id, track.S3, c)
-		key := seen.all[id].NewKey
+		key := seen.all[id].StorageKey()
 		wantExt := map[bool]string{true: strings.ToLower(filepath.Ext(keys[id])), false: ""}[known(keys[id])]
 		if prefix := fmt.Sprintf("tracks/%s/1-", id); !strings.HasPrefix(key, prefix) || len(key) != len(prefix)+16+len(wantExt) ||
 			!strings.HasSuffix(key, wantExt) {
@@ -117,15 +117,15 @@ func TestFilesThatCannotBeMoved(t *testing.T) {
 	}
 	for path, state := range want {
 		got := seen.all[ids[path]]
-		if got.State != state || got.Error == "" {
-			t.Errorf("%q is %s (%s), not %s", path, got.State, got.Error, state)
+		if got.Result.State() != state || got.Err() == nil {
+			t.Errorf("%q is %s (%v), not %s", path, got.Result.State(), got.Err(), state)
 		}
 	}
 	r.holds(moved, track.S3, []byte("good"))
 
 	// All are named, with their text; a plain run leaves them, and retry frees them.
 	named := 0
-	for f, err := range r.Store.Failures(t.Context(), track.ToS3, nil) {
+	for f, err := range r.Store.Failures(t.Context(), track.ToS3, track.Selection{}) {
 		if err != nil || want[f.FilePath] != f.State || f.Error == "" {
 			t.Errorf("%+v, %v", f, err)
 		}
@@ -187,7 +187,7 @@ func TestFilesThatChangeWhileTheyAreRead(t *testing.T) {
 				files := &changing{r: r, change: change, left: map[string]int{"always.wav": 1000, "once.wav": 1}}
 				upload := migrate.NewUpload(migrate.Upload{Files: files, Bucket: r.S3, Large: r.S3, Sniff: noSniff})
 				summary, seen := r.run(upload, job())
-				if seen.all[always].State != track.Changed || summary.Failed != 1 || summary.Migrated != 1 {
+				if seen.all[always].Result.State() != track.Changed || summary.Failed != 1 || summary.Migrated != 1 {
 					t.Errorf("%+v, %+v", summary, seen.all[always])
 				}
 				now, err := os.ReadFile(filepath.Join(r.Root, "once.wav"))
@@ -310,7 +310,7 @@ func TestAKeyThatIsTakenIsNotOverwritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, seen := r.run(r.upload(), job())
-		if seen.all[id].State != track.Mismatch {
+		if seen.all[id].Result.State() != track.Mismatch {
 			t.Errorf("%d bytes: %+v", size, seen.all[id])
 		}
 		r.holds(id, track.Local, c)

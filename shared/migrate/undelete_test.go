@@ -24,12 +24,12 @@ func TestAnUndeletedTrackMovesAfterASweep(t *testing.T) {
 		if err != nil || len(claims.Leases) != 1 {
 			t.Fatalf("%+v, %v", claims, err)
 		}
-		outcome, err := mover.Move(t.Context(), claims.Leases[0])
+		moved, err := mover.Move(t.Context(), claims.Leases[0])
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1`, id)
-		verdicts, err := r.Store.Settle(t.Context(), d, []track.Outcome{outcome})
+		verdicts, err := r.Store.Settle(t.Context(), d, []track.Outcome{{Lease: claims.Leases[0], Result: moved}})
 		if err != nil || verdicts[0] != track.Superseded {
 			t.Fatalf("%q, %v", verdicts, err)
 		}
@@ -38,7 +38,7 @@ func TestAnUndeletedTrackMovesAfterASweep(t *testing.T) {
 		r.Exec(`UPDATE track_discards SET discarded_at = discarded_at - $1::interval`, grace)
 		r.sweepDiscards(grace)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		_, err = migrate.Run(ctx, r.Store, mover, job(), &results{all: map[track.ID]migrate.Result{}}, quiet)
+		_, err = runner(r.Store, mover).Run(ctx, job())
 		cancel()
 		if err != nil {
 			t.Fatalf("%s: %v", d, err)

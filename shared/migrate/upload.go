@@ -17,19 +17,34 @@ type Files interface {
 	OpenFile(filePath string) (track.File, error)
 }
 
-// Bucket is S3, as far as objects are created and read. Create is conditional: a key is
-// written once (R1), and what is there already is track.ErrExists.
+// Bucket is S3, as far as objects are created and read. After track.ErrUnavailable or
+// ErrThrottled each call may be repeated; track.ErrForbidden is of credentials or a policy.
 type Bucket interface {
-	Create(ctx context.Context, key, contentType string, sum uint64, body io.ReaderAt, size int64) (track.Object, error)
+	// Create makes an object of the first spec.Digest.Size bytes of body, whole or not at all. A key is
+	// written once (R1): what is there already is track.ErrExists, be it by an earlier attempt
+	// of this very call, and after ErrUnavailable the object may be there; Head tells by what bytes.
+	// Bytes that are not of spec.Digest are track.ErrMismatch.
+	Create(ctx context.Context, spec track.ObjectSpec, body io.ReaderAt) (track.Object, error)
+	// Head describes an object: the version, or the current one where versionID is empty. None is
+	// track.ErrNotFound.
 	Head(ctx context.Context, key, versionID string) (track.Object, error)
+	// Open reads length bytes of an object from offset on; a negative length is all that follow.
+	// None is track.ErrNotFound. Reading what it returns fails with the same errors as the call.
 	Open(ctx context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error)
 }
 
-// LargeBucket takes large objects in parts.
+// LargeBucket takes large objects in parts. Its errors are those of Bucket.
 type LargeBucket interface {
+	// CreateLarge begins a multipart upload. After ErrUnavailable there may be one that nobody
+	// knows of: the sweep aborts it when it is old.
 	CreateLarge(ctx context.Context, key, contentType string) (multipartID string, err error)
-	PutPart(ctx context.Context, key, multipartID string, number int32, sum uint64, body io.ReadSeeker, size int64) (track.Part, error)
-	CompleteLarge(ctx context.Context, key, multipartID string, size int64, sum uint64, parts []track.Part) (track.Object, error)
+	// PutPart sends a part. Sent again, it replaces what the first attempt left of it.
+	PutPart(ctx context.Context, spec track.NewPart, body io.ReadSeeker) (track.Part, error)
+	// CompleteLarge makes the object of its parts, as Create does: after ErrUnavailable, and where it is
+	// repeated, Head tells whether it is there.
+	CompleteLarge(ctx context.Context, spec track.ObjectSpec, multipartID string, parts []track.Part) (track.Object, error)
+	// AbortMultipart gives an upload up; one that is gone is no error. A part that was on its way
+	// may come in after it, hence it may be repeated.
 	AbortMultipart(ctx context.Context, key, multipartID string) error
 }
 
@@ -92,34 +107,34 @@ const maxReads = 3
 
 // Move copies the file of one track. A crash anywhere in it leaves the row as it was, and
 // at most an object, or a multipart upload, that no row names yet.
-func (u *Upload) Move(ctx context.Context, lease track.Lease) (track.Outcome, error) {
+func (u *Upload) Move(ctx context.Context, lease track.Lease) (track.Result, error) {
 	for read := 1; ; read++ {
-		outcome, err := u.move(ctx, lease)
+		result, err := u.move(ctx, lease)
 		if !errors.Is(err, errChanged) {
-			return outcome, err
+			return result, err
 		}
 		if read == maxReads {
-			return failure(lease, track.Changed, err), nil
+			return track.Failure{Kind: track.Changed, Err: err}, nil
 		}
 		if err := pause(ctx, time.Duration(read)*100*time.Millisecond); err != nil {
-			return track.Outcome{}, err
+			return nil, err
 		}
 	}
 }
 
-func (u *Upload) move(ctx context.Context, lease track.Lease) (track.Outcome, error) {
+func (u *Upload) move(ctx context.Context, lease track.Lease) (track.Result, error) {
 	file, err := u.Files.OpenFile(lease.FilePath)
 	if err != nil {
-		return cannotOpen(lease, err)
+		return cannotOpen(err)
 	}
 	defer file.Close()
 	src := source{File: file, files: u.Files, path: lease.FilePath}
 	if src.before, err = file.Identity(); err != nil {
-		return failure(lease, track.Unreadable, err), nil
+		return track.Failure{Kind: track.Unreadable, Err: err}, nil
 	}
 	switch size := src.before.Size; {
 	case size == 0:
-		return failure(lease, track.Empty, errEmpty), nil
+		return track.Failure{Kind: track.Empty, Err: errEmpty}, nil
 	case size <= largestPut:
 		return u.moveSmall(ctx, lease, src)
 	default:
@@ -128,78 +143,84 @@ func (u *Upload) move(ctx context.Context, lease track.Lease) (track.Outcome, er
 }
 
 // moveSmall sends what was read once. S3 checks it against the checksum of that reading.
-func (u *Upload) moveSmall(ctx context.Context, lease track.Lease, src source) (track.Outcome, error) {
+func (u *Upload) moveSmall(ctx context.Context, lease track.Lease, src source) (track.Result, error) {
 	buf, err := u.buffers.get(ctx, src.before.Size)
 	if err != nil {
-		return track.Outcome{}, err
+		return nil, err
 	}
 	defer buf.put()
 	sum, err := buf.fill(src, 0, 0)
 	if err = src.check(err); err != nil {
-		return cannotRead(lease, err)
+		return cannotRead(err)
 	}
-	outcome, err := u.outcome(lease, src.before.Size, sum, buf)
+	object, err := u.newObject(lease, track.Digest{Size: buf.size, CRC64NVME: sum}, buf)
 	if err != nil {
-		return cannotRead(lease, err)
+		return cannotRead(err)
 	}
-	_, err = u.Bucket.Create(ctx, outcome.NewKey, outcome.ContentType, sum, u.bandwidth.readerAt(ctx, buf), buf.size)
-	return u.verified(ctx, outcome, sum, err)
+	_, err = u.Bucket.Create(ctx, specOf(object), u.bandwidth.readerAt(ctx, buf))
+	return u.verified(ctx, object, err)
 }
 
-// outcome describes the object that a file becomes.
-func (u *Upload) outcome(lease track.Lease, size int64, sum uint64, file io.ReaderAt) (track.Outcome, error) {
+// newObject describes the object that a file becomes.
+func (u *Upload) newObject(lease track.Lease, digest track.Digest, file io.ReaderAt) (track.NewObject, error) {
 	format, ok, err := u.Sniff(file)
 	if !ok {
 		format, _ = track.FormatOfName(lease.FilePath)
 	}
-	return track.Outcome{
-		Lease: lease, State: track.Migrated, NewSize: size, NewChecksum: track.HexSum(sum),
-		NewKey: track.MigratedKey(lease.TrackID, lease.FileVersion, sum, lease.FilePath),
-		Format: format, ContentType: format.ContentType(),
+	return track.NewObject{
+		Key:    track.MigratedKey(lease.TrackID, lease.FileVersion, digest.CRC64NVME, lease.FilePath),
+		Digest: digest, Format: format, ContentType: format.ContentType(),
 	}, err
+}
+
+func specOf(o track.NewObject) track.ObjectSpec {
+	return track.ObjectSpec{Key: o.Key, ContentType: o.ContentType, Digest: o.Digest}
 }
 
 // verified asks S3 for what it has after a write that ended with err. A key that exists
 // was written by an earlier attempt, whose worker died before the flip: it is compared and
 // never overwritten.
-func (u *Upload) verified(ctx context.Context, outcome track.Outcome, sum uint64, err error) (track.Outcome, error) {
+func (u *Upload) verified(ctx context.Context, object track.NewObject, err error) (track.Result, error) {
 	if err != nil && !errors.Is(err, track.ErrExists) {
-		return outcome, err
+		return nil, err
 	}
-	object, err := u.Bucket.Head(ctx, outcome.NewKey, "")
+	there, err := u.Bucket.Head(ctx, object.Key, "")
 	if errors.Is(err, track.ErrNotFound) {
-		return outcome, fmt.Errorf("%w: gone right after it was written: %w", track.ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: gone right after it was written: %w", track.ErrUnavailable, err)
 	}
 	if err != nil {
-		return outcome, err
+		return nil, err
 	}
-	found, err := objectSum(ctx, u.Bucket, object)
+	found, err := objectDigest(ctx, u.Bucket, there)
 	if err != nil {
-		return outcome, err
+		return nil, err
 	}
-	if object.Size != outcome.NewSize || found != sum {
-		return failure(outcome.Lease, track.Mismatch, fmt.Errorf("object %q has %d bytes with CRC64NVME %s, the file %d with %s",
-			object.Key, object.Size, track.HexSum(found), outcome.NewSize, outcome.NewChecksum)), nil
+	if found != object.Digest {
+		return mismatch(fmt.Errorf("object %q has %s, the file %s", there.Key, found, object.Digest)), nil
 	}
-	outcome.NewVersion = object.VersionID
-	return outcome, nil
+	object.VersionID = there.VersionID
+	return object, nil
 }
 
-func cannotOpen(lease track.Lease, err error) (track.Outcome, error) {
+func mismatch(err error) track.Failure { return track.Failure{Kind: track.Mismatch, Err: err} }
+
+// cannotOpen returns what becomes of a track whose file could not be opened.
+func cannotOpen(err error) (track.Result, error) {
 	switch {
 	case errors.Is(err, track.ErrUnavailable):
-		return track.Outcome{}, err
+		return nil, err
 	case errors.Is(err, track.ErrNotFound):
-		return failure(lease, track.Missing, err), nil
+		return track.Failure{Kind: track.Missing, Err: err}, nil
 	case errors.Is(err, track.ErrOutsideRoot):
-		return failure(lease, track.OutsideRoot, err), nil
+		return track.Failure{Kind: track.OutsideRoot, Err: err}, nil
 	}
-	return failure(lease, track.Unreadable, err), nil
+	return track.Failure{Kind: track.Unreadable, Err: err}, nil
 }
 
-func cannotRead(lease track.Lease, err error) (track.Outcome, error) {
+// cannotRead returns what becomes of a track whose file could not be read.
+func cannotRead(err error) (track.Result, error) {
 	if errors.Is(err, errChanged) {
-		return track.Outcome{}, err
+		return nil, err
 	}
-	return failure(lease, track.Unreadable, err), nil
+	return track.Failure{Kind: track.Unreadable, Err: err}, nil
 }

@@ -19,26 +19,29 @@ const (
 
 // work moves one track. It holds a slot when it begins, and no slot while it waits.
 func (r *run) work(stop, ctx context.Context, fail context.CancelCauseFunc, lease track.Lease) {
-	for lease.Attempts = 1; ; lease.Attempts++ {
-		outcome, err := r.mover.Move(ctx, lease)
-		r.slots.release(outcome.NewSize, errors.Is(err, track.ErrThrottled))
+	outcome := track.Outcome{Lease: lease}
+	for {
+		outcome.Attempts++
+		var err error
+		outcome.Result, err = r.Mover.Move(ctx, lease)
+		r.slots.release(outcome.Size(), errors.Is(err, track.ErrThrottled))
 		if ctx.Err() != nil {
 			return // given back at the end of the run
 		}
-		if err != nil && worthAnother(err, lease.Attempts) {
-			r.log.Debug("trying again", "track_id", lease.TrackID, "attempt", lease.Attempts, "err", err)
-			if pause(stop, backoff(r.job.Backoff, min(lease.Attempts, maxAttempts))) != nil || r.slots.acquire(stop) != nil {
+		if err != nil && worthAnother(err, outcome.Attempts) {
+			r.Log.Debug("trying again", "track_id", lease.TrackID, "attempt", outcome.Attempts, "err", err)
+			if pause(stop, backoff(r.job.Backoff, min(outcome.Attempts, maxAttempts))) != nil || r.slots.acquire(stop) != nil {
 				return // stopped while it waited
 			}
 			continue
 		}
 		if err != nil {
 			// Is it this track, or is everything out of reach? Then no track has failed.
-			if down := r.mover.Reachable(ctx); down != nil {
+			if down := r.Mover.Reachable(ctx); down != nil {
 				fail(fmt.Errorf("%w (after: %w)", down, err))
 				return
 			}
-			outcome = failure(lease, track.Failed, err)
+			outcome.Result = track.Failure{Kind: track.Failed, Err: err}
 		}
 		r.outcomes <- outcome
 		return
@@ -53,11 +56,6 @@ func worthAnother(err error, attempts int) bool {
 	}
 	return attempts < maxAttempts &&
 		(track.IsRetryable(err) || errors.Is(err, track.ErrForbidden) || errors.Is(err, track.ErrMismatch))
-}
-
-// failure is the outcome of a track that was not moved.
-func failure(lease track.Lease, state track.MigrationState, err error) track.Outcome {
-	return track.Outcome{Lease: lease, State: state, Error: err.Error()}
 }
 
 // firstBackoff is how long to wait before the second attempt, unless a job says otherwise.

@@ -114,7 +114,7 @@ func benchmarkClaim(b *testing.B, url string, sql *pgxpool.Pool) {
 	b.ReportMetric(first.Seconds()*1000, "first-ms")
 	b.ReportMetric(median(claims), "claim-ms")
 	if b.N > 1 && testing.Verbose() {
-		b.Log(explain(b.Context(), sql, spec))
+		b.Log(explain(b.Context(), store, sql, spec))
 	}
 }
 
@@ -171,8 +171,10 @@ func moves(leases []track.Lease) []track.Outcome {
 	all := make([]track.Outcome, len(leases))
 	for i, l := range leases {
 		all[i] = track.Outcome{
-			Lease: l, State: track.Migrated, NewKey: "tracks/" + l.TrackID.String() + "/1-0123456789abcdef.wav",
-			NewSize: 1, NewChecksum: "0123456789abcdef", Format: track.WAV, ContentType: "audio/wav",
+			Lease: l, Result: track.NewObject{
+				Key:    "tracks/" + l.TrackID.String() + "/1-0123456789abcdef.wav",
+				Digest: track.Digest{Size: 1, CRC64NVME: 0x0123456789abcdef}, Format: track.WAV, ContentType: "audio/wav",
+			},
 		}
 	}
 	return all
@@ -184,8 +186,8 @@ func median(all []time.Duration) float64 {
 }
 
 // explain returns the plan of a claim, which it does not carry out.
-func explain(ctx context.Context, sql *pgxpool.Pool, spec track.ClaimSpec) string {
-	statement, args := pgstore.ClaimStatement(spec)
+func explain(ctx context.Context, store *pgstore.Store, sql *pgxpool.Pool, spec track.ClaimSpec) string {
+	statement, args := store.ClaimStatement(spec)
 	rows, err := sql.Query(ctx, "EXPLAIN "+statement, args...)
 	if err != nil {
 		return err.Error()

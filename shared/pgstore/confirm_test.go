@@ -64,7 +64,7 @@ func TestABatchOfEventsCostsTwoStatements(t *testing.T) {
 		}
 		sum := crc64nvme.New()
 		sum.Write(file)
-		if _, err := disk.Create(t.Context(), u.Key, "audio/wav", sum.Sum64(), bytes.NewReader(file), int64(len(file))); err != nil {
+		if _, err := disk.Create(t.Context(), track.ObjectSpec{Key: u.Key, ContentType: "audio/wav", Digest: track.Digest{Size: int64(len(file)), CRC64NVME: sum.Sum64()}}, bytes.NewReader(file)); err != nil {
 			t.Fatal(err)
 		}
 		records = append(records, map[string]any{"eventName": "ObjectCreated:Put", "s3": map[string]any{

@@ -5,10 +5,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"trackstore/shared/track"
 )
 
 // ClaimStatement is that of Claim, for its plan.
-var ClaimStatement = claimStatement
+func (s *Store) ClaimStatement(spec track.ClaimSpec) (sql string, args []any) {
+	return s.claimStatement(spec)
+}
 
 // OpenTraced is Open with a tracer that sees every statement.
 func OpenTraced(ctx context.Context, url string, tracer pgx.QueryTracer) (*Store, error) {

@@ -53,7 +53,7 @@ func TestDeleteWhereNoVersionsAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	object, err := store.Create(t.Context(), "a.flac", "audio/flac", 0, bytes.NewReader(nil), 0)
+	object, err := store.Create(t.Context(), track.ObjectSpec{Key: "a.flac", ContentType: "audio/flac"}, bytes.NewReader(nil))
 	if err != nil || object.VersionID != "" {
 		t.Fatalf("got %+v, %v", object, err)
 	}

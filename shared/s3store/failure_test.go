@@ -60,7 +60,7 @@ func refuse(status int, code string) http.HandlerFunc {
 }
 
 func create(ctx context.Context, s *s3store.Store) error {
-	_, err := s.Create(ctx, "k", "audio/flac", 0, bytes.NewReader([]byte("x")), 1)
+	_, err := s.Create(ctx, track.ObjectSpec{Key: "k", ContentType: "audio/flac", Digest: track.Digest{Size: 1}}, bytes.NewReader([]byte("x")))
 	return err
 }
 
@@ -201,7 +201,7 @@ func TestBytesAreSentAsTheyAre(t *testing.T) {
 		body, _ = io.ReadAll(r.Body)
 	})
 	sum := track.NewCRC64NVME(77)
-	if _, err := store.Create(t.Context(), "k", "audio/flac", 77, bytes.NewReader([]byte("the bytes")), 9); err != nil {
+	if _, err := store.Create(t.Context(), track.ObjectSpec{Key: "k", ContentType: "audio/flac", Digest: track.Digest{Size: 9, CRC64NVME: 77}}, bytes.NewReader([]byte("the bytes"))); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
@@ -292,7 +292,7 @@ func TestCreateGivesTheBodyBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			memory := []byte("this file's")
-			_, _ = s.Create(t.Context(), "k", "audio/flac", 0, bytes.NewReader(memory), int64(len(memory)))
+			_, _ = s.Create(t.Context(), track.ObjectSpec{Key: "k", ContentType: "audio/flac", Digest: track.Digest{Size: int64(len(memory))}}, bytes.NewReader(memory))
 			copy(memory, "another one's")
 			close(late.bodies)
 			for body := range late.bodies {

@@ -24,34 +24,33 @@ func (s *Store) CreateLarge(ctx context.Context, key, contentType string) (multi
 	})
 }
 
-// PutPart sends one part, which S3 checks against sum. It may be called for several parts
+// PutPart sends one part, which S3 checks against spec.Digest. It may be called for several parts
 // at once, and again for a part whose answer was lost. The body is read once more where a
 // request is tried again.
-func (s *Store) PutPart(
-	ctx context.Context, key, multipartID string, number int32, sum uint64, body io.ReadSeeker, size int64,
-) (track.Part, error) {
-	checksum := track.NewCRC64NVME(sum)
+func (s *Store) PutPart(ctx context.Context, spec track.NewPart, body io.ReadSeeker) (track.Part, error) {
+	checksum := track.NewCRC64NVME(spec.Digest.CRC64NVME)
 	out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket:            &s.bucket,
-		Key:               &key,
-		UploadId:          &multipartID,
-		PartNumber:        &number,
-		ContentLength:     &size,
+		Key:               &spec.Key,
+		UploadId:          &spec.MultipartID,
+		PartNumber:        &spec.Number,
+		ContentLength:     &spec.Digest.Size,
 		ChecksumCRC64NVME: &checksum.Value,
 		Body:              body,
 	}, unsignedPayload)
 	if err != nil {
-		return track.Part{}, failure(ctx, "put a part of", key, err)
+		return track.Part{}, failure(ctx, "put a part of", spec.Key, err)
 	}
-	return track.Part{Number: number, ETag: unquote(out.ETag), Size: size, Checksum: &checksum}, nil
+	return track.Part{Number: spec.Number, ETag: unquote(out.ETag), Size: spec.Digest.Size, Checksum: &checksum}, nil
 }
 
 // CompleteLarge is CompleteMultipart, with the size and the CRC64NVME of the whole, which
 // S3 compares with those of the parts that PutPart returned.
 func (s *Store) CompleteLarge(
-	ctx context.Context, key, multipartID string, size int64, sum uint64, parts []track.Part,
+	ctx context.Context, spec track.ObjectSpec, multipartID string, parts []track.Part,
 ) (track.Object, error) {
-	checksum := track.NewCRC64NVME(sum)
+	key, size := spec.Key, spec.Digest.Size
+	checksum := track.NewCRC64NVME(spec.Digest.CRC64NVME)
 	versionID, err := s.complete(ctx, key, multipartID, size, parts, func(input *s3.CompleteMultipartUploadInput) {
 		input.ChecksumCRC64NVME = aws.String(checksum.Value)
 		input.ChecksumType = types.ChecksumTypeFullObject

@@ -24,9 +24,9 @@ func large(t *testing.T, store *s3store.Store, key string) (id string, content [
 	parts = make([]track.Part, 2)
 	for i, piece := range [][]byte{content[track.MinPartSize:], content[:track.MinPartSize]} {
 		number := int32(2 - i)
-		parts[number-1], err = store.PutPart(
-			t.Context(), key, id, number, crc64nvme.Checksum(piece), bytes.NewReader(piece), int64(len(piece)),
-		)
+		digest := track.Digest{Size: int64(len(piece)), CRC64NVME: crc64nvme.Checksum(piece)}
+		spec := track.NewPart{Key: key, MultipartID: id, Number: number, Digest: digest}
+		parts[number-1], err = store.PutPart(t.Context(), spec, bytes.NewReader(piece))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestLargeObject(t *testing.T) {
 	const key = "tracks/large.flac"
 	id, content, parts := large(t, store, key)
 	sum, size := crc64nvme.Checksum(content), int64(len(content))
-	created, err := store.CompleteLarge(t.Context(), key, id, size, sum, parts)
+	created, err := store.CompleteLarge(t.Context(), track.ObjectSpec{Key: key, Digest: track.Digest{Size: size, CRC64NVME: sum}}, id, parts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestLargeObject(t *testing.T) {
 	if created.VersionID == "" {
 		t.Error("the version is not known, though the bucket keeps versions")
 	}
-	_, err = store.CompleteLarge(t.Context(), key, id, size, sum, parts)
+	_, err = store.CompleteLarge(t.Context(), track.ObjectSpec{Key: key, Digest: track.Digest{Size: size, CRC64NVME: sum}}, id, parts)
 	if err != nil && !errors.Is(err, track.ErrExists) && !errors.Is(err, track.ErrNotFound) {
 		t.Errorf("a second completion: %v", err)
 	}
@@ -67,14 +67,14 @@ func TestLargeObjectIsCheckedByS3(t *testing.T) {
 	id, content, parts := large(t, store, key)
 	sum, size := crc64nvme.Checksum(content), int64(len(content))
 
-	_, err := store.PutPart(t.Context(), key, id, 3, 1, bytes.NewReader(content[:10]), 10)
+	_, err := store.PutPart(t.Context(), track.NewPart{Key: key, MultipartID: id, Number: 3, Digest: track.Digest{Size: 10, CRC64NVME: 1}}, bytes.NewReader(content[:10]))
 	if !errors.Is(err, track.ErrMismatch) {
 		t.Errorf("a part with another sum: %v", err)
 	}
-	if _, err := store.CompleteLarge(t.Context(), key, id, size, sum+1, parts); !errors.Is(err, track.ErrMismatch) {
+	if _, err := store.CompleteLarge(t.Context(), track.ObjectSpec{Key: key, Digest: track.Digest{Size: size, CRC64NVME: sum + 1}}, id, parts); !errors.Is(err, track.ErrMismatch) {
 		t.Errorf("another sum of the whole: %v", err)
 	}
-	if _, err := store.CompleteLarge(t.Context(), key, id, size-1, sum, parts); !errors.Is(err, track.ErrInvalidParts) {
+	if _, err := store.CompleteLarge(t.Context(), track.ObjectSpec{Key: key, Digest: track.Digest{Size: size - 1, CRC64NVME: sum}}, id, parts); !errors.Is(err, track.ErrInvalidParts) {
 		t.Errorf("another size of the whole: %v", err)
 	}
 	if _, err := store.Head(t.Context(), key, ""); !errors.Is(err, track.ErrNotFound) {

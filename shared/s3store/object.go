@@ -107,16 +107,15 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, fmt.Errorf("read %q: %w: %w", b.key, track.ErrUnavailable, err)
 }
 
-// Create stores size bytes of body under a new key. S3 checks them against sum; other bytes
-// are track.ErrMismatch. track.ErrExists tells that the key is there, be it by an earlier
+// Create stores the bytes of body under a new key. S3 checks them against spec.Digest; other
+// bytes are track.ErrMismatch. track.ErrExists tells that the key is there, be it by an earlier
 // attempt of this very call: Head tells by what bytes. The object's ModTime is not known.
 // The body is the caller's again when Create returns.
-func (s *Store) Create(
-	ctx context.Context, key, contentType string, sum uint64, body io.ReaderAt, size int64,
-) (track.Object, error) {
+func (s *Store) Create(ctx context.Context, spec track.ObjectSpec, body io.ReaderAt) (track.Object, error) {
+	key, contentType, size := spec.Key, spec.ContentType, spec.Digest.Size
 	loan := &loan{body: body}
 	defer loan.end()
-	checksum := track.NewCRC64NVME(sum)
+	checksum := track.NewCRC64NVME(spec.Digest.CRC64NVME)
 	created := track.Object{Key: key, Size: size, ContentType: contentType, Checksums: []track.Checksum{checksum}}
 	if versionID, ok, err := s.direct.create(ctx, key, contentType, checksum, loan, size); ok {
 		created.VersionID = versionID

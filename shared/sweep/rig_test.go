@@ -86,7 +86,7 @@ func (r *rig) put(backend, key string) {
 	r.T.Helper()
 	h := crc64nvme.New()
 	h.Write(wav)
-	if _, err := r.backend(backend).Create(r.T.Context(), key, "audio/wav", h.Sum64(), bytes.NewReader(wav), int64(len(wav))); err != nil {
+	if _, err := r.backend(backend).Create(r.T.Context(), track.ObjectSpec{Key: key, ContentType: "audio/wav", Digest: track.Digest{Size: int64(len(wav)), CRC64NVME: h.Sum64()}}, bytes.NewReader(wav)); err != nil {
 		r.T.Fatal(err)
 	}
 }

@@ -1,9 +1,6 @@
 package track
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Direction says which way tracks move.
 type Direction string
@@ -42,71 +39,14 @@ const (
 // IsFailure reports whether s needs an operator.
 func (s MigrationState) IsFailure() bool { return s != Leased && s != Migrated }
 
-// Lease is a worker's right to move one file version of a track, until it expires. It
-// keeps workers out of each other's way; the flip is what is safe without it.
-type Lease struct {
-	Token       ID // of the claim; every change of the lease's row names it
-	TrackID     ID
-	FileVersion int64
-	FilePath    string // as the row has it
-	Attempts    int    // made under this lease
-
-	// What a rollback needs to know.
-	Key       string // of the object
-	VersionID string
-	Size      int64  // bytes; as recorded with Checksum
-	Checksum  string // CRC64NVME in hex, as recorded at the flip or by verify; empty: none
-	Purged    bool   // the local copy is marked for removal, so it must not be used
+// Selection narrows down which tracks a command, or a batch, covers.
+type Selection struct {
+	TrackIDs []ID // only these; empty: all
+	Uploaded bool // of a rollback: also tracks that were uploaded to S3, not only those migrated
 }
 
-// HexSum returns a CRC64NVME as keys and rows have it: 16 lower-case hex digits.
-func HexSum(crc64nvme uint64) string { return fmt.Sprintf("%016x", crc64nvme) }
-
-// ClaimSpec says what to lease.
-type ClaimSpec struct {
-	Direction Direction
-	Token     ID            // a fresh one for each claim
-	For       time.Duration // how long a lease lasts without a heartbeat
-	After     ID            // only tracks with greater ids
-	Limit     int           // candidates, 1 to 100
-	TrackIDs  []ID          // only these; empty: all
-	Uploaded  bool          // ToLocal: also tracks that were uploaded to S3, not only those migrated
-}
-
-// Claims is what a claim got.
-type Claims struct {
-	Leases []Lease
-	Last   ID   // where the next claim goes on
-	More   bool // there may be candidates after Last
-}
-
-// Outcome is what became of a lease, for the row that keeps it.
-type Outcome struct {
-	Lease
-	State       MigrationState // Migrated or a failure
-	NewKey      string         // ToS3: the object
-	NewVersion  string
-	NewPath     string   // ToLocal: the file, as the row is to have it
-	Aliases     []string // of NewPath: other ways to write it
-	NewSize     int64    // bytes
-	NewChecksum string   // CRC64NVME in hex
-	Format      Format
-	ContentType string
-	Error       string // of a failure
-}
-
-// Verdict is what Settle made of an outcome.
-type Verdict string
-
-// The verdicts.
-const (
-	Settled    Verdict = "settled"    // recorded; where the outcome is Migrated, the track points at its new bytes
-	Superseded Verdict = "superseded" // the track was replaced, deleted or moved meanwhile: nothing was flipped
-	Lost       Verdict = "lost"       // the lease was somebody else's by then: nothing was changed
-)
-
-// Outlook is who is at work.
-type Outlook struct {
+// Activity says who is at work.
+type Activity struct {
 	Direction  Direction     // that workers are to move in
 	Leased     int64         // tracks under a live lease, in either direction
 	NextExpiry time.Duration // until the first of these leases may run out

@@ -79,6 +79,21 @@ type GetSpec struct {
 	TTL         time.Duration
 }
 
+// ObjectSpec is what a new object is to be. A store refuses other bytes.
+type ObjectSpec struct {
+	Key         string
+	ContentType string
+	Digest      Digest
+}
+
+// NewPart is what a part of a multipart upload is to be. A store refuses other bytes.
+type NewPart struct {
+	Key         string
+	MultipartID string
+	Number      int32 // from 1 to 10,000
+	Digest      Digest
+}
+
 // Part is a part of a multipart upload that a backend has in full.
 type Part struct {
 	Number int32  `json:"part_number"` // from 1 to 10,000

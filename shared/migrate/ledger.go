@@ -1,0 +1,67 @@
+package migrate
+
+import (
+	"context"
+	"time"
+
+	"trackstore/shared/track"
+)
+
+// Ledger leases tracks to workers and keeps what became of them. Any number of processes
+// share it, and each call is atomic: it takes effect whole or not at all.
+//
+// Errors: track.ErrUnavailable is of the moment, and says nothing about whether the call took
+// effect; what holds then is said at each method. track.ErrForbidden and ErrNoSchema last
+// until an operator mends them.
+type Ledger interface {
+	// Claim leases up to spec.Limit tracks to spec.Token, in the order of their ids, for spec.For.
+	// It gets none where the stored direction is another. A track is leased to one token at a time.
+	//
+	// After ErrUnavailable tracks may be leased to a token that nobody holds: these leases run
+	// out by themselves. Called again, with a fresh token, it gets others.
+	Claim(ctx context.Context, spec track.ClaimSpec) (track.Claims, error)
+
+	// Extend makes leases last for another d from now, those that are still held; it does not
+	// tell which. It may be repeated.
+	Extend(ctx context.Context, leases []track.Lease, d time.Duration) error
+
+	// Release gives leases back, those that are still held, as if they had never been taken: what
+	// the claim found recorded is there again. It may be repeated; after ErrUnavailable leases that
+	// were not given back run out by themselves.
+	Release(ctx context.Context, leases []track.Lease) error
+
+	// Settle makes the tracks of those outcomes that are Migrated point at their new bytes,
+	// and records all of them; it returns a verdict for each, in the order of the outcomes. A
+	// track whose row is not as it was claimed is left as it is, and so is one whose lease is
+	// somebody else's: bytes that were written for it are noted for the sweep, never removed.
+	//
+	// It may be repeated: what it settled, it finds settled. So after ErrUnavailable it is to be
+	// called again with the same outcomes. Until it has returned, no outcome counts.
+	Settle(ctx context.Context, d track.Direction, outcomes []track.Outcome) ([]track.Verdict, error)
+
+	// ForgetDead gives every lease back that has run out, whoever held it, and returns their
+	// number. It may be repeated.
+	ForgetDead(ctx context.Context) (freed int64, err error)
+
+	// Activity tells in which direction tracks are to move, and how many are leased; of ids only,
+	// where these are given. Leases of the other direction count: where they end, tracks become
+	// claimable. It changes nothing.
+	Activity(ctx context.Context, ids []track.ID) (track.Activity, error)
+
+	// Remaining counts the selected tracks that can be claimed or are leased; a large number may be
+	// an estimate, 0 never is. It changes nothing.
+	Remaining(ctx context.Context, d track.Direction, which track.Selection) (int64, error)
+}
+
+// Directions decides which way tracks move. Each call may be repeated, also after
+// track.ErrUnavailable.
+type Directions interface {
+	// SetDirection makes workers move tracks in direction d: those of the other direction stop
+	// at their next claim.
+	SetDirection(ctx context.Context, d track.Direction) error
+	// ProposeDirection does that unless tracks are leased in the other direction. It returns the
+	// direction that now holds.
+	ProposeDirection(ctx context.Context, d track.Direction) (held track.Direction, err error)
+	// Locate returns the storage backend of those of the tracks that exist and are not deleted.
+	Locate(ctx context.Context, ids []track.ID) (map[track.ID]string, error)
+}

@@ -1,0 +1,93 @@
+package pgstore
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"trackstore/shared/track"
+)
+
+// Activity is that of migrate.Ledger.
+func (s *Store) Activity(ctx context.Context, ids []track.ID) (track.Activity, error) {
+	var activity track.Activity
+	var expiry *time.Duration
+	err := retry(ctx, func() error {
+		return s.pool.QueryRow(ctx, s.sql("activity"), s.freshPlan(), len(ids) > 0, texts(ids)).
+			Scan(&activity.Direction, &activity.Leased, &expiry)
+	})
+	if expiry != nil {
+		activity.NextExpiry = *expiry
+	}
+	return activity, s.failure("see who is at work", err)
+}
+
+// exactly is up to which number tracks are counted one by one.
+const exactly = 100_000
+
+// Remaining is that of migrate.Ledger. Above 100,000 it returns the planner's estimate of the
+// rows that are still on that side, and at least 100,000.
+func (s *Store) Remaining(ctx context.Context, d track.Direction, which track.Selection) (n int64, err error) {
+	sql, args := s.sql("count_remaining_to_s3"), selected(which)
+	if d == track.ToLocal {
+		sql, args = s.sql("count_remaining_to_local"), append(args, which.Uploaded)
+	}
+	args = append([]any{s.freshPlan()}, append(args, int64(exactly))...)
+	err = retry(ctx, func() error {
+		return s.pool.QueryRow(ctx, sql, args...).Scan(&n)
+	})
+	return n, s.failure("count what remains", err)
+}
+
+// selected are the first two parameters of statements that cover some tracks, or all.
+func selected(which track.Selection) []any {
+	return []any{len(which.TrackIDs) > 0, texts(which.TrackIDs)}
+}
+
+// Candidates yields the tracks that could be claimed now or when their lease is over, in
+// the order of their ids, without leasing them. It ends after an error.
+func (s *Store) Candidates(ctx context.Context, d track.Direction, which track.Selection) iter.Seq2[track.Candidate, error] {
+	sql, args := s.sql("candidates_to_s3"), selected(which)
+	if d == track.ToLocal {
+		sql, args = s.sql("candidates_to_local"), append(args, which.Uploaded)
+	}
+	return list(ctx, s, listing{"list candidates", sql, args}, func(row pgx.CollectableRow) (c track.Candidate, err error) {
+		var r copiesRow
+		if err = row.Scan(append(r.targets(), &c.Size)...); err != nil {
+			return c, err
+		}
+		c.Copies, err = r.copies()
+		return c, err
+	})
+}
+
+// Failures yields the tracks whose current file could not be moved, in the order of their
+// ids; in direction d only, where it is given. It ends after an error.
+func (s *Store) Failures(ctx context.Context, d track.Direction, which track.Selection) iter.Seq2[track.MigrationFailure, error] {
+	args := append(selected(which), string(d))
+	return list(ctx, s, listing{"list failures", s.sql("failures"), args}, func(row pgx.CollectableRow) (f track.MigrationFailure, err error) {
+		err = row.Scan(&f.TrackID, &f.FilePath, &f.State, &f.Error)
+		return f, err
+	})
+}
+
+// Locate is that of migrate.Directions.
+func (s *Store) Locate(ctx context.Context, ids []track.ID) (map[track.ID]string, error) {
+	located := map[track.ID]string{}
+	err := retry(ctx, func() error {
+		rows, err := s.pool.Query(ctx, s.sql("locate_tracks"), texts(ids))
+		if err != nil {
+			return err
+		}
+		var id track.ID
+		var backend string
+		_, err = pgx.ForEachRow(rows, []any{&id, &backend}, func() error {
+			located[id] = backend
+			return nil
+		})
+		return err
+	})
+	return located, s.failure("locate tracks", err)
+}

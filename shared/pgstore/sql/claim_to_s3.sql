@@ -1,0 +1,35 @@
+-- Leases local tracks, in the order of their ids. Answers with each candidate, and whether it
+-- was won.
+--
+-- OFFSET 0 keeps the planner from reading track_migrations from its beginning, in step with
+-- tracks, and from reading all of it: a hundred look-ups cost less, however large it is. The
+-- limit is part of the text, for the planner takes a parameter to be a tenth of the table.
+--
+-- A live lease keeps a track from being claimed, whatever version it is for: its holder
+-- still writes. A failure keeps one file version. Everything else is free: no row at all,
+-- a dead lease, the state of an older version, a finished move in the other direction.
+WITH candidates AS MATERIALIZED (
+	SELECT t.id, t.file_version, t.file_path, m.state, m.lease_token, m.finished_at
+	FROM {{tracks}} t LEFT JOIN LATERAL (SELECT * FROM track_migrations WHERE track_id = t.id OFFSET 0) AS m ON true
+	WHERE t.storage_backend = 'local' AND t.id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000')
+		AND (NOT $4::boolean OR t.id = ANY ($5::text[]::uuid[]))
+		AND t.deleted_at IS NULL AND t.file_path <> ''
+		AND (m.track_id IS NULL OR NOT (
+			m.state = 'leased' AND m.lease_expires_at > now()
+			OR m.direction = 'to_s3' AND m.file_version = t.file_version AND {{is_failure}}))
+		AND EXISTS (SELECT FROM track_migration_direction WHERE direction = 'to_s3')
+	ORDER BY t.id LIMIT $limit
+), won AS (
+	INSERT INTO track_migrations AS m
+		(track_id, direction, file_version, state, lease_token, lease_expires_at, started_at)
+	SELECT id, 'to_s3', file_version, 'leased', $2::uuid, now() + $3::interval, now() FROM candidates ORDER BY id
+	ON CONFLICT (track_id) DO UPDATE
+	SET direction = excluded.direction, file_version = excluded.file_version, state = excluded.state,
+		lease_token = excluded.lease_token, lease_expires_at = excluded.lease_expires_at,
+		started_at = excluded.started_at, attempts = 0, storage_key = NULL, size = NULL, crc64nvme = NULL,
+		error = NULL, finished_at = NULL, purged_at = NULL
+	WHERE {{is_still_candidate}}
+	RETURNING m.track_id
+)
+SELECT c.id, c.file_version, c.file_path, false, NULL, NULL, NULL, NULL, won.track_id IS NOT NULL
+FROM candidates c LEFT JOIN won ON won.track_id = c.id ORDER BY c.id

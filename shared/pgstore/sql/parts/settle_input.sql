@@ -1,0 +1,23 @@
+-- The outcomes of leases that are still held, and of these the moves, their rows locked in
+-- the order of id, so that two statements never wait for each other.
+--
+-- The planner knows nothing of how many rows these are, and little of the tables: the plan
+-- is made once, maybe when no track was local. So that none reads a whole table or index
+-- for a batch, rows are looked up by LATERAL or = ANY; and so that no step compares every
+-- row with every other, it has what it needs from one of the steps before, and asks for the
+-- others by IN, which is looked up in a hash.
+WITH input AS MATERIALIZED (
+	SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (
+		number int, track_id uuid, token uuid, file_version bigint, file_path text, storage_key text, attempts int,
+		state text, new_key text, new_version text, new_path text, aliases text[], new_size bigint, new_checksum text,
+		format text, content_type text, error text)
+), held AS MATERIALIZED (
+	SELECT i.*, m.purged_at FROM (SELECT * FROM input ORDER BY track_id) AS i CROSS JOIN LATERAL (
+		SELECT purged_at FROM track_migrations
+		WHERE track_id = i.track_id AND state = 'leased' AND lease_token = i.token FOR UPDATE
+	) AS m
+), moved AS MATERIALIZED (
+	SELECT h.* FROM (SELECT * FROM held WHERE state = 'migrated' ORDER BY track_id) AS h CROSS JOIN LATERAL (
+		SELECT FROM {{tracks}} t WHERE t.id = h.track_id FOR NO KEY UPDATE
+	) AS t
+)
