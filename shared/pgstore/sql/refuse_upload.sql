@@ -5,6 +5,7 @@ WITH tried AS (
 	SET attempts = u.attempts + 1,
 		state = CASE WHEN u.attempts + 1 >= $2 THEN 'failed' ELSE u.state END,
 		reason = CASE WHEN u.attempts + 1 >= $2 THEN 'platform_refused' END,
+		detail = CASE WHEN u.attempts + 1 >= $2 THEN 'the platform''s table does not take the file' END,
 		finished_at = CASE WHEN u.attempts + 1 >= $2 THEN now() ELSE u.finished_at END
 	FROM (SELECT id FROM track_uploads WHERE id = $1 AND state IN ('pending', 'expired') FOR UPDATE) AS open
 	WHERE u.id = open.id
