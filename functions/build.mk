@@ -20,7 +20,7 @@ $(FUNCTIONS:%=bin/functions/%): bin/functions/%:
 	$(call bootstrap,$*,$@)
 
 # What `sam build` makes, by the logical id in template.yaml, with a folder of its own in ARTIFACTS_DIR.
-.PHONY: build-PresignUploadFunction build-ObjectCreatedFunction build-MigrateBatchFunction build-SweepUploadsFunction build-MigrateSchemaFunction
+.PHONY: build-PresignUploadFunction build-ObjectCreatedFunction build-MigrateBatchFunction build-SweepUploadsFunction build-DeliverEventsFunction build-MigrateSchemaFunction
 build-PresignUploadFunction:
 	$(call bootstrap,presign-upload,$(ARTIFACTS_DIR))
 build-ObjectCreatedFunction:
@@ -29,5 +29,7 @@ build-MigrateBatchFunction:
 	$(call bootstrap,migrate-batch,$(ARTIFACTS_DIR))
 build-SweepUploadsFunction:
 	$(call bootstrap,sweep-uploads,$(ARTIFACTS_DIR))
+build-DeliverEventsFunction:
+	$(call bootstrap,deliver-events,$(ARTIFACTS_DIR))
 build-MigrateSchemaFunction:
 	$(call bootstrap,migrate-schema,$(ARTIFACTS_DIR))

@@ -17,6 +17,7 @@ var ids = map[string]string{
 	"object-created": "ObjectCreatedFunction",
 	"migrate-batch":  "MigrateBatchFunction",
 	"sweep-uploads":  "SweepUploadsFunction",
+	"deliver-events": "DeliverEventsFunction",
 	"migrate-schema": "MigrateSchemaFunction",
 }
 

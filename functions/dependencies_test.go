@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write the table of dependencies")
 // fetched and initialized at a cold start, so nothing comes in unnoticed. Run with -update to write the table.
 func TestDependencies(t *testing.T) {
 	t.Parallel()
-	folders := []string{"presign-upload", "object-created", "migrate-batch", "sweep-uploads", "migrate-schema"}
+	folders := []string{"presign-upload", "object-created", "migrate-batch", "sweep-uploads", "deliver-events", "migrate-schema"}
 	users := map[string][]string{} // of each module
 	for _, folder := range folders {
 		out, err := exec.Command("go", "list", "-deps", "-tags=lambda.norpc",

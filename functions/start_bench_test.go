@@ -55,7 +55,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 	runtimeAPI := newRuntimeAPI()
 	defer runtimeAPI.server.Close()
-	for _, name := range []string{"hello", "presign-upload", "object-created", "migrate-batch", "sweep-uploads", "migrate-schema"} {
+	for _, name := range []string{"hello", "presign-upload", "object-created", "migrate-batch", "sweep-uploads", "deliver-events", "migrate-schema"} {
 		b.Run(name, func(b *testing.B) {
 			var own, hello []time.Duration
 			var memory int64

@@ -33,6 +33,8 @@ type commands struct {
 
 	Sweep sweepCmd `cmd:"" help:"Settle uploads whose event was lost, and remove what nothing names any more."`
 
+	Events eventsCmd `cmd:"" help:"Look after what is told of tracks to a bus or a webhook."`
+
 	Upload uploadCmd `cmd:"" help:"Upload audio files to the server, and go on after an interruption."`
 
 	Config configCmd `cmd:"" help:"Check the configuration."`

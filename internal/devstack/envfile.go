@@ -65,6 +65,7 @@ var functions = map[string]string{
 	"object-created": "ObjectCreatedFunction",
 	"migrate-batch":  "MigrateBatchFunction",
 	"sweep-uploads":  "SweepUploadsFunction",
+	"deliver-events": "DeliverEventsFunction",
 	"migrate-schema": "MigrateSchemaFunction",
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // foreign are variables that the code may read though they are not trackstore's.
-var foreign = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CI", "HOME", "NO_COLOR", "PATH", "TMPDIR"}
+var foreign = []string{"AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL_EVENTBRIDGE", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CI", "HOME", "NO_COLOR", "PATH", "TMPDIR"}
 
 // checkCode finds names that the programs read from the environment and that are not declared:
 // arguments of os.Getenv, os.LookupEnv and functions called getenv, and `env` struct tags.

@@ -55,7 +55,7 @@ func file(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
 func soundTemplate() string {
 	ids := map[string]string{
 		"presign-upload": "PresignUploadFunction", "object-created": "ObjectCreatedFunction", "migrate-batch": "MigrateBatchFunction",
-		"sweep-uploads": "SweepUploadsFunction", "migrate-schema": "MigrateSchemaFunction",
+		"sweep-uploads": "SweepUploadsFunction", "migrate-schema": "MigrateSchemaFunction", "deliver-events": "DeliverEventsFunction",
 	}
 	var b strings.Builder
 	b.WriteString("Globals: {Function: {Environment: {Variables: {APP_ENV: !Ref Stage}}}}\nResources:\n")
@@ -136,7 +136,7 @@ func TestGlobalSecretReachesOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(found) != 4 { // every function but presign-upload
+	if len(found) != 5 { // every function but presign-upload
 		t.Errorf("found %v", found)
 	}
 }

@@ -178,7 +178,7 @@ func testParameters(t *testing.T, s *stack) {
 
 func testFunctions(t *testing.T, s *stack) {
 	ids := s.ids("AWS::Lambda::Function")
-	want := []string{"MigrateBatchFunction", "MigrateSchemaFunction", "ObjectCreatedFunction", "PresignUploadFunction", "SweepUploadsFunction"}
+	want := []string{"DeliverEventsFunction", "MigrateBatchFunction", "MigrateSchemaFunction", "ObjectCreatedFunction", "PresignUploadFunction", "SweepUploadsFunction"}
 	if !slices.Equal(ids, want) {
 		t.Errorf("the functions are %v", ids)
 	}
@@ -261,6 +261,7 @@ func testPrivileges(t *testing.T, s *stack) {
 		"SweepUploadsFunctionRole": slices.Concat(function("SweepUploads"), on(bucket, "s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"),
 			on(uploads, "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"),
 			on(migrated, "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload")),
+		"DeliverEventsFunctionRole": function("DeliverEvents"),
 		"MigrateSchemaFunctionRole": function("MigrateSchema"),
 		"MigrateStorageStateMachineRole": slices.Concat(
 			on("<MigrateBatchFunction.Arn>", "lambda:InvokeFunction"),
@@ -716,6 +717,30 @@ func TestTemplateWithCanary(t *testing.T) {
 }
 
 // With KmsKeyArn bucket, queues, logs and the functions' variables are under that key, and the functions may use it.
+// With a bus and a webhook, the two functions that deliver events may do so, and nobody else.
+func TestTemplateWithEvents(t *testing.T) {
+	t.Parallel()
+	const bus = "arn:aws:events:eu-central-1:123456789012:event-bus/platform"
+	s := transform(t, with(production, map[string]string{
+		"EventsBus": bus, "EventsWebhookUrl": "https://api.example.com/hooks",
+		"EventsWebhookSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:webhook-AbCdEf",
+	}))
+	for _, role := range s.ids("AWS::IAM::Role") {
+		want := role == "DeliverEventsFunctionRole" || role == "ObjectCreatedFunctionRole"
+		if got := slices.Contains(grants(t, s, role), "events:PutEvents on "+bus); got != want {
+			t.Errorf("%s may put events: %t", role, got)
+		}
+	}
+	for _, id := range []string{"DeliverEventsFunction", "ObjectCreatedFunction"} {
+		environment := s.resource(t, id, "AWS::Lambda::Function").at("Environment.Variables")
+		environment.at("EVENTS_BUS").is(bus)
+		environment.at("EVENTS_WEBHOOK_SECRET").is("{{resolve:secretsmanager:arn:aws:secretsmanager:eu-central-1:123456789012:secret:webhook-AbCdEf:SecretString}}")
+	}
+	if got := with(production, map[string]string{"EventsWebhookUrl": "https://api.example.com/hooks"}); len(transform(t, got).refusals()) != 1 {
+		t.Error("a webhook without a secret is not refused")
+	}
+}
+
 func TestTemplateWithKey(t *testing.T) {
 	t.Parallel()
 	const key = "arn:aws:kms:eu-central-1:123456789012:key/0f1"

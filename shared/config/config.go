@@ -81,19 +81,22 @@ func (c *PresignUpload) load(l *loader) {
 type ObjectCreated struct {
 	Base
 	Places
+	Events Events
 }
 
 func (c *ObjectCreated) load(l *loader) {
 	c.Base = l.base()
 	c.Database = l.database()
 	c.Storage = l.storage()
+	c.Events = l.events()
 }
 
 // MigrateBatch configures the function that moves tracks. S3 is always on.
 type MigrateBatch struct {
 	Base
 	Places
-	Migration Migration
+	Migration  Migration
+	TellsMoves bool // each move leaves an event
 }
 
 func (c *MigrateBatch) load(l *loader) {
@@ -101,6 +104,7 @@ func (c *MigrateBatch) load(l *loader) {
 	c.Database = l.database()
 	c.Storage = l.storage()
 	c.Migration = l.migration()
+	c.TellsMoves = get[bool](l, "EVENTS_MOVED")
 	l.needS3(c.Storage.S3, "migrate-batch moves tracks to it and from it")
 }
 
@@ -116,6 +120,19 @@ func (c *SweepUploads) load(l *loader) {
 	c.Database = l.database()
 	c.Storage = l.storage()
 	c.Retention = l.retention(l.migration())
+}
+
+// DeliverEvents configures what takes events out to their receivers.
+type DeliverEvents struct {
+	Base
+	Places // the database alone
+	Events Events
+}
+
+func (c *DeliverEvents) load(l *loader) {
+	c.Base = l.base()
+	c.Database = l.database()
+	c.Events = l.events()
 }
 
 // MigrateSchema configures the function that brings the database schema up.
@@ -134,8 +151,9 @@ func (c *MigrateSchema) load(l *loader) {
 type Command struct {
 	Base
 	Places
-	Migration Migration
-	Retention Retention
+	Migration  Migration
+	Retention  Retention
+	TellsMoves bool // each move leaves an event
 }
 
 func (c *Command) load(l *loader) {
@@ -144,6 +162,7 @@ func (c *Command) load(l *loader) {
 	c.Storage = l.storage()
 	c.Migration = l.migration()
 	c.Retention = l.retention(c.Migration)
+	c.TellsMoves = get[bool](l, "EVENTS_MOVED")
 }
 
 // base reads what every program has (rules 1 and 10), and with it how strict the rest is:

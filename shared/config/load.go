@@ -46,6 +46,7 @@ func Programs() []Program {
 		program[ObjectCreated]("object-created"),
 		program[MigrateBatch]("migrate-batch"),
 		program[SweepUploads]("sweep-uploads"),
+		program[DeliverEvents]("deliver-events"),
 		program[MigrateSchema]("migrate-schema"),
 		program[Command]("trackstore migrate-storage"),
 		program[Dev]("trackstore dev"),

@@ -91,6 +91,15 @@ var variables = []Variable{
 	{"MIGRATE_LEASE", 13, 9, duration, "2m", "",
 		"How long a worker of the migration holds a track without a heartbeat."},
 
+	{"EVENTS_BUS", 13, 12, text, "", "platform",
+		"An EventBridge bus, by its name or ARN, that gets what becomes of tracks. With neither bus nor webhook, events stay in the table `track_events`."},
+	{"EVENTS_WEBHOOK_URL", 13, 12, link, "", "https://api.example.com/hooks/trackstore",
+		"A URL that gets what becomes of tracks, by the Standard Webhooks specification."},
+	{"EVENTS_WEBHOOK_SECRET", 13, 12, secret, "", "the output of `echo whsec_$(openssl rand -base64 32)`",
+		"The key that signs what the webhook gets."},
+	{"EVENTS_MOVED", 13, 12, flag, "false", "",
+		"Whether the migration tells of each track that it moves."},
+
 	{"TRACKSTORE_DEV_DIR", 20, 10, text, ".local", "",
 		"Where the local stack keeps its state."},
 	{"PORT", 20, 10, count, "8080", "",
@@ -125,4 +134,6 @@ var rules = []string{
 		"`PORT` is from 1 to 65535, `TRACKSTORE_URL` an absolute http or https URL; a client needs it and `TRACKSTORE_TOKEN`.",
 	"**In production** `TRACK_STORAGE_BACKEND` is exactly `local` or `s3`, and `s3` needs `AWS_S3_ENABLED=true`: the program never starts " +
 		"with the flag on and no S3 behind it. In development and staging the same faults warn and fall back to `local`.",
+	"`EVENTS_WEBHOOK_URL` (an absolute http or https URL, **in production** https unless its host is a loopback address) and `EVENTS_WEBHOOK_SECRET` " +
+		"come together; the secret is `whsec_` and 24 to 64 bytes in base64. `EVENTS_BUS` needs `AWS_REGION`, unless it is an ARN.",
 }

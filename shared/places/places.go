@@ -29,8 +29,8 @@ type Config struct {
 // Places are what a program works with.
 type Places struct {
 	Database *pgstore.Store
-	Disk     *diskstore.Store
-	Bucket   *s3store.Store // nil: S3 is not enabled
+	Disk     *diskstore.Store // nil: the configuration names no folder
+	Bucket   *s3store.Store   // nil: S3 is not enabled
 }
 
 // Open opens all that cfg names. It dials nothing, but for the secret where the database has one: a function's cold start
@@ -41,14 +41,16 @@ func Open(ctx context.Context, cfg Config) (*Places, error) {
 		return nil, err
 	}
 	p := &Places{Database: database}
-	p.Disk, err = diskstore.New(diskstore.Config{
-		Root:           cfg.Storage.LocalDir,
-		URL:            cfg.DiskServer.URL,
-		Secret:         []byte(cfg.DiskServer.Secret.Reveal()),
-		AllowedOrigins: cfg.AllowedOrigins,
-		OnCreate:       cfg.OnCreate,
-		Logger:         cfg.Log,
-	})
+	if cfg.Storage.LocalDir != "" {
+		p.Disk, err = diskstore.New(diskstore.Config{
+			Root:           cfg.Storage.LocalDir,
+			URL:            cfg.DiskServer.URL,
+			Secret:         []byte(cfg.DiskServer.Secret.Reveal()),
+			AllowedOrigins: cfg.AllowedOrigins,
+			OnCreate:       cfg.OnCreate,
+			Logger:         cfg.Log,
+		})
+	}
 	if err == nil && cfg.Storage.S3.Enabled {
 		p.Bucket, err = s3store.Open(ctx, cfg.Storage.S3, cfg.Access)
 	}

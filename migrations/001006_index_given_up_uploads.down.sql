@@ -1,1 +1,0 @@
-DROP INDEX CONCURRENTLY IF EXISTS track_uploads_given_up_idx;
