@@ -8,7 +8,7 @@ BEGIN
         OR obj_description(to_regclass('tracks'), 'pg_class') IS DISTINCT FROM 'created by trackstore' THEN
         RETURN;
     END IF;
-    EXECUTE 'SELECT EXISTS (SELECT FROM tracks)' INTO tracks_are_there;
+    SELECT EXISTS (SELECT FROM tracks) INTO tracks_are_there;
     IF NOT tracks_are_there THEN
         DROP TABLE tracks;
     END IF;

@@ -5,6 +5,10 @@
 -- The other columns are those of the baseline, for a platform whose table lacks them.
 BEGIN;
 SET LOCAL lock_timeout = '2s';
+UPDATE trackstore_adoption SET made = made || ARRAY(
+    SELECT name FROM unnest(ARRAY['file_version', 'storage_version_id', 'upload_seq', 'file_size', 'format', 'content_type',
+        'status', 'created_at', 'updated_at', 'deleted_at']) AS name
+    WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'tracks'::regclass AND attname = name AND NOT attisdropped));
 ALTER TABLE tracks
     ADD COLUMN IF NOT EXISTS file_version bigint NOT NULL DEFAULT 1,
     ADD COLUMN IF NOT EXISTS storage_version_id text NULL,

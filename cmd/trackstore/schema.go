@@ -30,7 +30,7 @@ func (schemaUpCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	change, err := schema.Up(ctx, url)
+	change, err := schema.Up(ctx, schema.Database{URL: url})
 	return c.reportSchema(change, err)
 }
 
@@ -42,7 +42,7 @@ func (cmd *schemaDownCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	change, err := schema.Down(ctx, url, cmd.Steps)
+	change, err := schema.Down(ctx, schema.Database{URL: url}, cmd.Steps)
 	return c.reportSchema(change, err)
 }
 

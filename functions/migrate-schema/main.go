@@ -21,5 +21,5 @@ func up(ctx context.Context, cfg config.MigrateSchema, r boot.Runtime) (schema.C
 	if err != nil {
 		return schema.Change{}, err
 	}
-	return schema.Up(ctx, url.Reveal())
+	return schema.Up(ctx, schema.Database{URL: url.Reveal(), Tracks: cfg.Database.Tracks})
 }

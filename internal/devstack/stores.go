@@ -37,7 +37,7 @@ func (s *stack) openStores(ctx context.Context) (st stores, err error) {
 	if err != nil {
 		return st, err
 	}
-	change, err := schema.Up(ctx, url.Reveal())
+	change, err := schema.Up(ctx, schema.Database{URL: url.Reveal()})
 	if err != nil {
 		if !s.plan.postgres {
 			err = fmt.Errorf("%w\n(DATABASE_URL is set, so the stack has no Postgres of its own; unset it to get one)", err)

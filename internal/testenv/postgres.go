@@ -49,7 +49,7 @@ func (p *postgres) prepare(ctx context.Context) (err error) {
 	if err := p.CreateDatabase(ctx, migrated); err != nil {
 		return err
 	}
-	_, err = schema.Up(ctx, p.URL(migrated))
+	_, err = schema.Up(ctx, schema.Database{URL: p.URL(migrated)})
 	return err
 }
 

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"trackstore/shared/track"
 )
 
 // Database says where Postgres is. At least one field is set; with both, URL has no
@@ -11,6 +13,7 @@ import (
 type Database struct {
 	URL       Secret
 	SecretARN string
+	Tracks    track.Table // the platform's table of tracks
 }
 
 // database reads and checks by rule 2. Nothing of the URL goes into an error.
@@ -18,6 +21,7 @@ func (l *loader) database() Database {
 	d := Database{
 		URL:       get[Secret](l, "DATABASE_URL"),
 		SecretARN: get[string](l, "DATABASE_SECRET_ARN"),
+		Tracks:    get[track.Table](l, "TRACKS_TABLE"),
 	}
 	if d.SecretARN != "" && !isSecretARN(d.SecretARN) {
 		l.fail("DATABASE_SECRET_ARN", "is not the ARN of a secret", "it begins with arn:aws:secretsmanager:")

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"trackstore/shared/track"
 )
 
 // Type is how the text of a variable is read.
@@ -31,15 +33,23 @@ var (
 	duration = Type{name: "duration", parse: parseDuration}
 	link     = Type{name: "URL", parse: parseLink}
 	list     = Type{name: "list", parse: parseList}
+	table    = Type{name: "table", parse: parseTable}
 	level    = Type{name: "level", parse: parseLevel}
 )
 
 func parseFlag(s string) (any, error) {
-	b, err := strconv.ParseBool(s)
-	if err != nil {
+	if s != "true" && s != "false" { // not 1, yes or True: who reads the file must not have to guess
 		return nil, errors.New("is neither true nor false")
 	}
-	return b, nil
+	return s == "true", nil
+}
+
+func parseTable(s string) (any, error) {
+	t, err := track.ParseTable(s)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 func parseCount(s string) (any, error) {

@@ -106,6 +106,8 @@ func TestEveryCheckRefuses(t *testing.T) {
 		"track_migration_direction_only_row_check": {"INSERT INTO track_migration_direction VALUES (false, 'to_s3')"},
 		"track_migration_direction_check":          {"UPDATE track_migration_direction SET direction = 'up'"},
 
+		"trackstore_adoption_only_row_check": {"INSERT INTO trackstore_adoption VALUES (false)"},
+
 		"companion_sessions_token_hash_check": {"INSERT INTO companion_sessions VALUES ('x', gen_random_uuid(), now(), now() + interval '1 hour')"},
 		"companion_sessions_expires_check":    {"INSERT INTO companion_sessions VALUES (sha256('x'), gen_random_uuid(), now(), now())"},
 	}
@@ -135,7 +137,7 @@ func TestEveryCheckRefuses(t *testing.T) {
 	}
 	for name, tries := range statements {
 		for _, sql := range tries {
-			_, err := d.Exec(t.Context(), sql)
+			_, err := d.Exec(t.Context(), "BEGIN; SET LOCAL trackstore.writer = 'on'; "+sql+"; COMMIT")
 			var refusal *pgconn.PgError
 			if !errors.As(err, &refusal) || refusal.ConstraintName != name {
 				t.Errorf("%s, by %s: %v", name, sql, err)

@@ -85,8 +85,11 @@ func TestATableThatCannotDoIsRefused(t *testing.T) {
 	} {
 		d := newDatabase(t)
 		d.exec(create)
-		if got, err := schema.Up(t.Context(), d.url); err == nil || !strings.Contains(err.Error(), "creator_id uuid") {
+		if got, err := schema.Up(t.Context(), schema.Database{URL: d.url}); err == nil || !strings.Contains(err.Error(), "nothing was changed") {
 			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		if got := d.query("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"); got != "1" {
+			t.Errorf("%s: the refusal left %s tables", name, got)
 		}
 	}
 }
@@ -174,7 +177,7 @@ func TestALongTransactionHoldsNobodyElseUp(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := schema.Up(t.Context(), d.url)
+		_, err := schema.Up(t.Context(), schema.Database{URL: d.url})
 		done <- err
 	}()
 	var longest, statements atomic.Int64

@@ -133,3 +133,12 @@ func (f Format) family() Format {
 	}
 	return f
 }
+
+// Formats returns every known format.
+func Formats() []Format {
+	all := make([]Format, len(formats))
+	for i, row := range formats {
+		all[i] = row.format
+	}
+	return all
+}

@@ -1,0 +1,250 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// table is the platform's table as the catalogue has it.
+type table struct {
+	OID        uint32
+	Kind       string
+	Schema     string
+	Name       string
+	Owner      string
+	Owned      bool // the role that connects may do what the owner may
+	Unlogged   bool
+	Partition  bool
+	Parent     bool // others inherit from it
+	Child      bool
+	Security   bool // row level security
+	Forced     bool
+	MadeByUs   bool
+	columns    []column
+	hasStorage bool
+}
+
+type column struct {
+	Name      string
+	Type      string // with its length
+	Base      string // of a domain, what is beneath; else the type without length
+	Class     string // pg_type.typtype of the type itself: b, e (enum), d (domain)
+	Category  string // pg_type.typcategory of the base
+	NotNull   bool
+	Default   bool
+	Generated bool // always
+}
+
+func (t *table) column(name string) *column {
+	for i := range t.columns {
+		if t.columns[i].Name == name {
+			return &t.columns[i]
+		}
+	}
+	return nil
+}
+
+func (c *checker) readTable() (*table, error) {
+	rows, err := c.work.Query(c.ctx, `
+		SELECT c.oid, c.relkind::text, n.nspname, c.relname, pg_get_userbyid(c.relowner),
+			pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'u', c.relispartition,
+			EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid), EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid),
+			c.relrowsecurity, c.relforcerowsecurity,
+			coalesce(obj_description(c.oid, 'pg_class') = 'created by trackstore', false)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)`, c.tracks.String())
+	if err != nil {
+		return nil, err
+	}
+	t, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (t table, err error) {
+		err = row.Scan(&t.OID, &t.Kind, &t.Schema, &t.Name, &t.Owner, &t.Owned, &t.Unlogged, &t.Partition, &t.Parent, &t.Child,
+			&t.Security, &t.Forced, &t.MadeByUs)
+		return t, err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	rows, err = c.work.Query(c.ctx, `
+		SELECT a.attname, format_type(a.atttypid, a.atttypmod), format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),
+			t.typtype::text, b.typcategory::text, a.attnotnull OR t.typnotnull,
+			a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL, a.attgenerated <> '' OR a.attidentity = 'a'
+		FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+			JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+		WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`, t.OID)
+	if err != nil {
+		return nil, err
+	}
+	t.columns, err = pgx.CollectRows(rows, pgx.RowToStructByPos[column])
+	t.hasStorage = t.column("storage_backend") != nil
+	return &t, err
+}
+
+// ownTables are trackstore's own.
+var ownTables = []string{
+	"trackstore_schema_migrations", "trackstore_adoption", "track_uploads", "track_discards", "track_migrations",
+	"track_migration_direction", "track_former_paths", "companion_sessions",
+}
+
+// anotherTable looks where the platform's tracks might be instead.
+func (c *checker) anotherTable() error {
+	if c.table != nil && !c.table.MadeByUs {
+		return nil
+	}
+	others, err := c.lookAlikes()
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	fix := "set TRACKS_TABLE=" + others[0]
+	said := fmt.Sprintf("looks like a platform's table of tracks (there is also %s)", strings.Join(others[1:], ", "))
+	if len(others) == 1 {
+		said = "looks like a platform's table of tracks"
+	}
+	switch {
+	case c.table == nil && c.create:
+	case c.table == nil:
+		c.refuse("another_table", others[0], said+", and there is no table "+c.tracks.String()+": an empty one would be made, and nothing moved",
+			fix+"; or, if it is not, trackstore schema up --create")
+	default:
+		c.note("another_table", others[0], said+", and is not the one that trackstore works with: "+c.tracks.String()+" is a table of its own", fix)
+	}
+	return nil
+}
+
+// lookAlikes returns the tables that may hold a platform's tracks, those most like it first.
+func (c *checker) lookAlikes() ([]string, error) {
+	rows, err := c.work.Query(c.ctx, `
+		SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
+		LATERAL (
+			SELECT count(*) FILTER (WHERE attname ~* '^(file|audio|media|storage)_?(path|name|key|file|url)$|^path$|^filename$') > 0 AS has_path,
+				count(*) FILTER (WHERE attname ~* '^(title|name|caption)$') > 0 AS has_title
+			FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+		) AS columns
+		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+			AND NOT (c.relname = ANY ($1) AND n.nspname = current_schema()) AND c.oid IS DISTINCT FROM to_regclass($2)
+			AND (lower(c.relname) = 'tracks' OR c.relname ~* '(^|_)(tracks?|songs?|recordings?|audios?|audio_?files?)$'
+				OR has_path AND has_title)
+		ORDER BY lower(c.relname) <> 'tracks', NOT has_path, NOT has_title, 1 LIMIT 10`, ownTables, c.tracks.String())
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+func (c *checker) kindOfTable() error {
+	t, name := c.table, c.tracks.String()
+	const instead = "keep the tracks in a plain table, and name it by TRACKS_TABLE"
+	switch {
+	case t.Kind == "v" || t.Kind == "m":
+		var beneath []string
+		rows, err := c.work.Query(c.ctx, `
+			SELECT DISTINCT d.refobjid::regclass::text FROM pg_rewrite r
+			JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+			WHERE r.ev_class = $1::oid AND d.refobjid <> r.ev_class`, t.OID)
+		if err != nil {
+			return err
+		}
+		if beneath, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			return err
+		}
+		fix := instead
+		if len(beneath) > 0 {
+			fix = "set TRACKS_TABLE=" + beneath[0] + ", the table beneath it"
+		}
+		c.refuse("view", name, "is a view: it can be given neither columns nor indexes", fix)
+	case t.Kind == "f":
+		c.refuse("foreign_table", name, "is a foreign table: it can be given neither columns nor indexes", "run trackstore over the database that holds the table")
+	case t.Kind == "p" || t.Partition:
+		c.refuse("partitioned", name, "is partitioned: its indexes cannot be built beside writers, and no key makes id alone unique", instead)
+	case t.Parent || t.Child:
+		c.refuse("inherited", name, "is part of an inheritance: an update of the parent changes rows of the children past the trigger and the indexes",
+			fmt.Sprintf("ALTER TABLE child NO INHERIT %s;", name))
+	case t.Kind != "r":
+		c.refuse("kind", name, "is no table", instead)
+	}
+	if t.Unlogged {
+		c.note("unlogged", name, "is unlogged: a crash of the server empties it, and with it what says where bytes are",
+			fmt.Sprintf("ALTER TABLE %s SET LOGGED;", name))
+	}
+	var rules []string
+	rows, err := c.work.Query(c.ctx, "SELECT rulename FROM pg_rewrite WHERE ev_class = $1::oid AND ev_type <> '1'", t.OID)
+	if err != nil {
+		return err
+	}
+	if rules, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+		return err
+	}
+	for _, rule := range rules {
+		c.problem("rule", rule, "is a rule: Postgres rewrites trackstore's statements by it, or refuses them",
+			fmt.Sprintf("DROP RULE %s ON %s;", ident(rule), name))
+	}
+	return nil
+}
+
+// ownNames looks for relations of others by the names of trackstore's own.
+func (c *checker) ownNames() error {
+	var cameBefore bool
+	err := c.work.QueryRow(c.ctx, "SELECT to_regclass('trackstore_adoption') IS NOT NULL").Scan(&cameBefore)
+	if err != nil || cameBefore || c.version > 0 {
+		return err
+	}
+	rows, err := c.work.Query(c.ctx, `
+		SELECT relname FROM pg_class WHERE relname = ANY ($1) AND relnamespace = current_schema()::regnamespace ORDER BY relname`, ownTables)
+	if err != nil {
+		return err
+	}
+	taken, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	for _, name := range slices.DeleteFunc(taken, func(name string) bool { return name == historyTable }) {
+		c.refuse("name_taken", name, "is there already, and trackstore has a table of that name",
+			"give trackstore a schema of its own: CREATE SCHEMA trackstore; then add search_path=trackstore,public to DATABASE_URL")
+	}
+	return err
+}
+
+// replication looks who else takes the table's changes.
+func (c *checker) replication() error {
+	name := c.tracks.String()
+	rows, err := c.work.Query(c.ctx, "SELECT pubname FROM pg_publication_tables WHERE schemaname = $1 AND tablename = $2 ORDER BY 1",
+		c.table.Schema, c.table.Name)
+	if err != nil {
+		return err
+	}
+	publications, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, publication := range publications {
+		said := "publishes " + name + ": a subscriber stops at the first change after schema up until its table has the new columns, too"
+		if c.isUp() {
+			said = "publishes " + name + ": subscribers need the columns that trackstore added"
+		}
+		c.note("published", publication, said, "on each subscriber, first:\n"+c.subscriberColumns())
+	}
+	var subscribed bool
+	err = c.work.QueryRow(c.ctx, "SELECT EXISTS (SELECT FROM pg_subscription_rel WHERE srrelid = $1::oid)", c.table.OID).Scan(&subscribed)
+	if err == nil && subscribed {
+		c.note("subscribed", name, "is filled by a subscription: triggers do not fire for its changes, so nothing keeps the storage columns from a publisher that writes them",
+			"publish the table without these columns (ALTER PUBLICATION … SET TABLE … (column, …))")
+	}
+	return err
+}
+
+func (c *checker) subscriberColumns() string {
+	var lines []string
+	for _, add := range []string{
+		"storage_backend varchar(16) NOT NULL DEFAULT 'local'", "storage_key varchar(512)", "storage_version_id text", "storage_bucket varchar(63)",
+		"file_version bigint NOT NULL DEFAULT 1", "upload_seq bigint NOT NULL DEFAULT 0", "file_size bigint", "format varchar(16)",
+		"content_type varchar(100)", "status varchar(16) NOT NULL DEFAULT 'ready'", "created_at timestamptz NOT NULL DEFAULT now()",
+		"updated_at timestamptz NOT NULL DEFAULT now()", "deleted_at timestamptz",
+	} {
+		if name, _, _ := strings.Cut(add, " "); c.isUp() || c.table.column(name) == nil {
+			lines = append(lines, fmt.Sprintf("ALTER TABLE %s ADD COLUMN IF NOT EXISTS %s;", c.tracks, add))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
