@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"trackstore/internal/drift"
 	"trackstore/shared/config"
+	"trackstore/shared/schema"
 )
 
 type configCmd struct {
@@ -24,7 +26,8 @@ type configCheckCmd struct {
 func (configCheckCmd) Help() string {
 	return "Validates the environment that it runs in, for every program of a deployment unless --program says which. In a " +
 		"checkout of trackstore it also finds where .env.template, docs/ENV_VARIABLES.md, template.yaml and the code " +
-		"disagree about a variable. Nothing is opened.\n\n" +
+		"disagree about a variable. A valid DATABASE_URL is looked at, too: whether the table of tracks is another one, or its " +
+		"rows are hidden. Nothing else is opened.\n\n" +
 		"Exit codes: 0 no problem, though there may be warnings; 1 problems."
 }
 
@@ -32,7 +35,7 @@ func (configCheckCmd) Help() string {
 // what migrate-storage reads, and insists on S3, which a deployment may not have yet.
 var deployed = []string{"presign-upload", "object-created", "sweep-uploads", "migrate-schema", "trackstore migrate-storage"}
 
-func (cmd *configCheckCmd) Run(c *console) error {
+func (cmd *configCheckCmd) Run(ctx context.Context, c *console) error {
 	names := cmd.Program
 	if len(names) == 0 {
 		names = deployed
@@ -70,6 +73,9 @@ func (cmd *configCheckCmd) Run(c *console) error {
 	}
 	for _, line := range lines {
 		fmt.Fprintln(c.stdout, line)
+	}
+	if db, err := config.Load[config.MigrateSchema](c.getenv); err == nil && db.Database.SecretARN == "" {
+		c.doubt(ctx, schema.Database{URL: db.Database.URL.Reveal(), Tracks: db.Database.Tracks})
 	}
 	switch {
 	case bad:

@@ -86,6 +86,9 @@ func (cmd *migratePlanCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer m.close()
+	if db, err := databaseOf(ctx, m.cfg.Database); err == nil { // else the plan itself says so
+		c.doubt(ctx, db)
+	}
 	e, err := migrate.Plan(ctx, m.ledger, m.disk)
 	if err != nil {
 		return finished(ctx, false, err)

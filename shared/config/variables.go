@@ -37,6 +37,8 @@ var variables = []Variable{
 		"The Postgres database."},
 	{"DATABASE_SECRET_ARN", 2, 2, text, "", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:trackstore-db-AbCdEf",
 		"A secret of AWS Secrets Manager to read the database's address, user and password from."},
+	{"TRACKS_TABLE", 2, 2, table, "tracks", "media.tracks",
+		"The platform's table of tracks, as SQL writes it: `tracks`, `media.tracks`, `\"Tracks\"`. Trackstore's own tables are where the connection's search path begins."},
 
 	{"JWT_SECRET", 3, 3, secret, "", "the output of `openssl rand -base64 48`",
 		"The key of HS256 tokens."},
@@ -115,7 +117,8 @@ var rules = []string{
 	"`APP_ENV` is `development`, `staging`, `production` or `test`; `test` is treated as development.",
 	"`DATABASE_URL` (a `postgres://` or `postgresql://` URL) or `DATABASE_SECRET_ARN` is set. Both only where the URL has no password: " +
 		"the secret then supplies user and password alone, which is all that a secret managed by RDS holds. " +
-		"In production a URL to another host whose `sslmode` does not enforce TLS warns.",
+		"In production a URL to another host whose `sslmode` does not enforce TLS warns. " +
+		"`TRACKS_TABLE` is one table's name, with or without its schema; what is not quoted is folded to lower case, as SQL does.",
 	"`JWT_SECRET` or `JWT_JWKS_URL` is set; with both, each verifies its own algorithms. " +
 		"**In production** the secret has at least 32 bytes, and the URL is https unless its host is a loopback address. " +
 		"`PLAYBACK_SCOPE` is one scope: visible ASCII without spaces, quotes and backslashes.",

@@ -14,6 +14,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"trackstore/shared/track"
 )
 
 // Store is a pool of connections to one database. Its methods may be called concurrently.
@@ -63,6 +65,13 @@ func open(ctx context.Context, url string, maxConns int32, password *password) (
 	return &Store{
 		pool: pool, mode: cfg.ConnConfig.DefaultQueryExecMode, password: password, statements: loadStatements("tracks"),
 	}, nil
+}
+
+// Over makes the store work with a platform's table that has another name than tracks. It is
+// for right after opening.
+func (s *Store) Over(tracks track.Table) *Store {
+	s.statements = loadStatements(tracks.String())
+	return s
 }
 
 // Close waits for connections in use and closes all.

@@ -64,10 +64,17 @@ func Open(ctx context.Context, cfg Config) (*Places, error) {
 // OpenDatabase opens the database alone. A secret may be rotated while the program runs, and is then read anew; a password
 // that the configuration holds itself is right or wrong at once.
 func OpenDatabase(ctx context.Context, db config.Database, connections int32, access awsaccess.Loader) (*pgstore.Store, error) {
+	var store *pgstore.Store
+	var err error
 	if db.SecretARN == "" {
-		return pgstore.Open(ctx, db.URL.Reveal(), connections)
+		store, err = pgstore.Open(ctx, db.URL.Reveal(), connections)
+	} else {
+		store, err = pgstore.OpenSecret(ctx, secrets.Database(db, access), connections)
 	}
-	return pgstore.OpenSecret(ctx, secrets.Database(db, access), connections)
+	if err != nil {
+		return nil, err
+	}
+	return store.Over(db.Tracks), nil
 }
 
 // Close waits for connections in use, and closes all.

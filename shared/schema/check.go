@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -13,9 +14,9 @@ import (
 type Level string
 
 const (
-	// Problem: something would fail.
+	// Problem means that something would fail.
 	Problem Level = "problem"
-	// Note: something to know.
+	// Note means that there is something to know.
 	Note Level = "note"
 )
 
@@ -154,6 +155,11 @@ func (c *checker) has(kind, object string) bool {
 		}
 	}
 	return false
+}
+
+// refused reports whether Up would not begin.
+func (c *checker) refused() bool {
+	return slices.ContainsFunc(c.found, func(f Finding) bool { return f.refuses })
 }
 
 // refusals looks for all that keeps Up from beginning.

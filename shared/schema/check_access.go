@@ -114,11 +114,11 @@ func (c *checker) ownership() error {
 		c.refuse("create", "role "+user, "may not make tables in the schema "+schema,
 			fmt.Sprintf("GRANT CREATE ON SCHEMA %s TO %s;", ident(schema), ident(user)))
 	}
-	var may2 bool
-	if err := c.work.QueryRow(c.ctx, "SELECT has_schema_privilege($1, 'CREATE')", c.table.Schema).Scan(&may2); err != nil {
+	var there bool
+	if err := c.work.QueryRow(c.ctx, "SELECT has_schema_privilege($1, 'CREATE')", c.table.Schema).Scan(&there); err != nil {
 		return err
 	}
-	if !may2 && c.table.Schema != schema {
+	if !there && c.table.Schema != schema {
 		c.refuse("create", "role "+user, "may not make indexes in the schema "+c.table.Schema,
 			fmt.Sprintf("GRANT CREATE ON SCHEMA %s TO %s;", ident(c.table.Schema), ident(user)))
 	}
@@ -127,50 +127,41 @@ func (c *checker) ownership() error {
 
 // rows counts rows that are not as trackstore expects them.
 func (c *checker) rows() error {
-	if c.table.Kind != "r" || slicesRefuse(c.found) {
+	if c.table.Kind != "r" || c.refused() {
 		return nil
 	}
-	for _, look := range []struct {
-		column, where, kind, detail, fix string
-		level                            Level
-	}{
-		{"creator_id", "creator_id IS NULL", "null", "have no creator_id: nobody sees them through the API, and they move all the same", "", Note},
-		{"created_at", "created_at IS NULL", "null", "have no created_at: the API gives updated_at, or 1970", "", Note},
-		{"title", "title IS NULL", "null", "have no title: the API gives ''", "", Note},
-		{"storage_backend", "storage_backend::text NOT IN ('local', 's3')", "storage_backend", "have another storage_backend than local or s3",
-			fmt.Sprintf("UPDATE %s SET storage_backend = 'local' WHERE storage_backend NOT IN ('local', 's3');", c.tracks), Problem},
-		{"storage_key", "storage_backend::text = 's3' AND coalesce(storage_key::text, '') = ''", "storage_key", "are on S3 and have no storage_key",
-			fmt.Sprintf("UPDATE %s SET storage_backend = 'local' WHERE storage_backend = 's3' AND coalesce(storage_key, '') = ''; -- where their files are on disk", c.tracks), Problem},
-		{"file_path", "file_path ~ '^[a-z]+://'", "url", "have a URL as file_path: no file is found there, and they stay where they are", "", Note},
+	for _, look := range []struct{ column, where, kind, detail string }{
+		{"creator_id", "creator_id IS NULL", "null", "have no creator_id: nobody sees them through the API, and they move all the same"},
+		{"created_at", "created_at IS NULL", "null", "have no created_at: the API gives updated_at, or 1970"},
+		{"title", "title IS NULL", "null", "have no title: the API gives ''"},
+		{"file_path", "file_path ~ '^[a-z0-9]+://'", "url", "have a URL as file_path: no file is found there, and they stay where they are"},
 	} {
-		if c.table.column(look.column) == nil || strings.Contains(look.where, "storage_backend") && !c.table.hasStorage {
-			continue
-		}
-		var n int64
-		err := c.trial(func(tx pgx.Tx) error {
-			return tx.QueryRow(c.ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s WHERE %s LIMIT 100000) AS some", c.tracks, look.where)).Scan(&n)
-		})
-		switch {
-		case sqlState(err) == "57014", sqlState(err) == lockNotAvailable, sqlState(err) == "42501":
-			c.note("not_counted", "column "+look.column, "could not be read in time, or not at all", "")
-		case err != nil:
+		n, err := c.count(look.column, look.where)
+		if err != nil {
 			return err
-		case n > 0 && look.level == Problem:
-			c.problem(look.kind, "column "+look.column, fmt.Sprintf("%d rows %s", n, look.detail), look.fix)
-		case n > 0:
-			c.note(look.kind, "column "+look.column, fmt.Sprintf("%d rows %s", n, look.detail), look.fix)
+		}
+		if n > 0 {
+			c.note(look.kind, "column "+look.column, fmt.Sprintf("%d rows %s", n, look.detail), "")
 		}
 	}
 	return c.deleted()
 }
 
-func slicesRefuse(found []Finding) bool {
-	for _, f := range found {
-		if f.refuses {
-			return true
-		}
+// count counts rows by a condition on a column, up to 100,000; none where there is no such column, or the table cannot be
+// read in time, which it notes.
+func (c *checker) count(column, where string) (n int64, err error) {
+	if c.table.column(column) == nil {
+		return 0, nil
 	}
-	return false
+	err = c.trial(func(tx pgx.Tx) error {
+		return tx.QueryRow(c.ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s WHERE %s LIMIT 100000) AS found", c.tracks, where)).Scan(&n)
+	})
+	switch sqlState(err) {
+	case "57014", lockNotAvailable, "42501":
+		c.note("not_counted", "column "+column, "could not be read in time, or not at all", "")
+		return 0, nil
+	}
+	return n, err
 }
 
 // deleted counts the tracks whose files the sweep would remove.

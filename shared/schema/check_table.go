@@ -11,21 +11,20 @@ import (
 
 // table is the platform's table as the catalogue has it.
 type table struct {
-	OID        uint32
-	Kind       string
-	Schema     string
-	Name       string
-	Owner      string
-	Owned      bool // the role that connects may do what the owner may
-	Unlogged   bool
-	Partition  bool
-	Parent     bool // others inherit from it
-	Child      bool
-	Security   bool // row level security
-	Forced     bool
-	MadeByUs   bool
-	columns    []column
-	hasStorage bool
+	OID       uint32
+	Kind      string
+	Schema    string
+	Name      string
+	Owner     string
+	Owned     bool // the role that connects may do what the owner may
+	Unlogged  bool
+	Partition bool
+	Parent    bool // others inherit from it
+	Child     bool
+	Security  bool // row level security
+	Forced    bool
+	MadeByUs  bool
+	columns   []column
 }
 
 type column struct {
@@ -37,6 +36,7 @@ type column struct {
 	NotNull   bool
 	Default   bool
 	Generated bool // always
+	Key       bool // part of the primary key
 }
 
 func (t *table) column(name string) *column {
@@ -73,7 +73,8 @@ func (c *checker) readTable() (*table, error) {
 	rows, err = c.work.Query(c.ctx, `
 		SELECT a.attname, format_type(a.atttypid, a.atttypmod), format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),
 			t.typtype::text, b.typcategory::text, a.attnotnull OR t.typnotnull,
-			a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL, a.attgenerated <> '' OR a.attidentity = 'a'
+			a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL, a.attgenerated <> '' OR a.attidentity = 'a',
+			EXISTS (SELECT FROM pg_index WHERE indrelid = a.attrelid AND indisprimary AND a.attnum = ANY (indkey))
 		FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 			JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
 		WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`, t.OID)
@@ -81,7 +82,6 @@ func (c *checker) readTable() (*table, error) {
 		return nil, err
 	}
 	t.columns, err = pgx.CollectRows(rows, pgx.RowToStructByPos[column])
-	t.hasStorage = t.column("storage_backend") != nil
 	return &t, err
 }
 
@@ -194,13 +194,17 @@ func (c *checker) ownNames() error {
 		return err
 	}
 	rows, err := c.work.Query(c.ctx, `
-		SELECT relname FROM pg_class WHERE relname = ANY ($1) AND relnamespace = current_schema()::regnamespace ORDER BY relname`, ownTables)
+		SELECT c.relname FROM pg_class c
+		WHERE c.relnamespace = current_schema()::regnamespace AND regexp_replace(c.relname, '(_[a-z_]+_(idx|key)|_key|_pkey)$', '') = ANY ($1)
+			OR c.relnamespace = $2::text::regnamespace AND c.relname ~ '^tracks_(storage_backend|trackstore)_[a-z0-9_]+_idx$'
+				AND NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = c.oid AND indrelid = $3::oid)
+		ORDER BY c.relname`, ownTables, ident(c.table.Schema), c.table.OID)
 	if err != nil {
 		return err
 	}
 	taken, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	for _, name := range slices.DeleteFunc(taken, func(name string) bool { return name == historyTable }) {
-		c.refuse("name_taken", name, "is there already, and trackstore has a table of that name",
+	for _, name := range slices.DeleteFunc(taken, func(name string) bool { return strings.HasPrefix(name, historyTable) }) {
+		c.refuse("name_taken", name, "is there already, and trackstore has a table or an index of that name",
 			"give trackstore a schema of its own: CREATE SCHEMA trackstore; then add search_path=trackstore,public to DATABASE_URL")
 	}
 	return err

@@ -93,7 +93,7 @@ func (c *checker) lenient(t trigger) string {
 
 // try inserts, flips and deletes as trackstore does.
 func (c *checker) try() error {
-	if c.table.Kind != "r" || slices.ContainsFunc(c.found, func(f Finding) bool { return f.refuses }) || !c.mayWrite() {
+	if c.table.Kind != "r" || c.refused() || !c.mayWrite() {
 		return nil // what is wrong is said already, and everything else would fail for it
 	}
 	return c.trial(func(tx pgx.Tx) error {
@@ -225,14 +225,13 @@ func (c *checker) explain(what string, err error, event int16) error {
 		if object := "column " + refusal.ColumnName; !c.has("not_null", object) {
 			c.problem("not_null", object, "is NULL after "+what+", and must not be", fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL;", c.tracks, ident(refusal.ColumnName)))
 		}
-	case refusal.Code == "23514" && c.has("check", name):
+	case refusal.Code == "23514" && (c.has("check", name) || refusal.DataTypeName != ""): // a domain's is named by values
 	case refusal.Code == "23505" && (c.has("unique", name) || c.copied(name)):
 	case refusal.Code == "23503":
 		if !c.has("foreign_key", name) {
 			c.problem("foreign_key", name, "refuses "+what+": "+refusal.Message, fix)
 		}
-	case refusal.Code == "42501":
-		c.has("rights", "") // named by access
+	case refusal.Code == "42501": // named by access
 	case name != "":
 		c.problem(map[string]string{"23514": "check", "23505": "unique", "23P01": "exclusion"}[refusal.Code], name, "refuses "+what+": "+refusal.Message, fix)
 	default:

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"net/url"
+	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -85,9 +87,9 @@ func (d database) own(sql string) {
 func (d database) role() string {
 	d.t.Helper()
 	role := "role_" + strings.ToLower(rand.Text())
-	d.exec("CREATE ROLE " + role + " LOGIN")
+	d.exec("CREATE ROLE " + role + " LOGIN PASSWORD 'secret'")
 	d.t.Cleanup(func() {
-		if _, err := d.Exec(context.Background(), "DROP OWNED BY "+role+"; DROP ROLE "+role); err != nil {
+		if _, err := d.Exec(context.Background(), "DROP OWNED BY "+role+" CASCADE; DROP ROLE "+role); err != nil {
 			d.t.Error(err)
 		}
 	})
@@ -119,6 +121,34 @@ func (d database) query(sql string, args ...any) string {
 		return "none"
 	}
 	return *text
+}
+
+// as returns the database's URL for a role.
+func (d database) as(role string) string {
+	d.t.Helper()
+	u, err := url.Parse(d.url)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	u.User = url.UserPassword(role, "secret")
+	return u.String()
+}
+
+// dump is the schema as pg_dump has it.
+func (d database) dump() string {
+	d.t.Helper()
+	out, err := exec.CommandContext(d.t.Context(), "pg_dump", "--schema-only", "--dbname", d.url).Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		testenv.Skip(d.t, "pg_dump is not installed")
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	// Newer versions write a key that is another each time.
+	lines := slices.DeleteFunc(strings.Split(string(out), "\n"), func(line string) bool {
+		return strings.HasPrefix(line, `\restrict`) || strings.HasPrefix(line, `\unrestrict`)
+	})
+	return strings.Join(lines, "\n")
 }
 
 // structure is everything in the schema, one line each.

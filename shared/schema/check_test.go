@@ -1,0 +1,390 @@
+package schema_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trackstore/shared/schema"
+	"trackstore/shared/track"
+)
+
+// columns of a platform's table that trackstore works with as it is.
+const wellFormed = `id uuid PRIMARY KEY DEFAULT gen_random_uuid(), creator_id uuid NOT NULL, title varchar(255) NOT NULL, file_path varchar(500),
+	deleted_at timestamptz`
+
+// wrong are the ways in which a table can be wrong: each is named, and gone after its mend.
+var wrong = []struct {
+	name  string
+	setUp string
+	kind  string
+	// refused: schema up does not begin.
+	refused bool
+	// mend is what is done, where it is not just the SQL that is printed.
+	mend string
+}{
+	{"a column without default", "CREATE TABLE tracks (" + wellFormed + ", genre text NOT NULL)", "not_null", false, ""},
+	{"two of them", "CREATE TABLE tracks (" + wellFormed + ", genre text NOT NULL, slug text NOT NULL UNIQUE)", "not_null", false, ""},
+	{"a CHECK on status", "CREATE TABLE tracks (" + wellFormed + ", status varchar(20) NOT NULL DEFAULT 'completed' CHECK (status IN ('processing', 'completed')))", "check", false, ""},
+	{"a CHECK on the path", "CREATE TABLE tracks (" + wellFormed + ", CONSTRAINT with_file CHECK (file_path <> ''))", "check", false, ""},
+	{"a CHECK on the format", "CREATE TABLE tracks (" + wellFormed + ", format varchar(10), CHECK (format IN ('MP3', 'FLAC')))", "check", false, ""},
+	{"an enum", "CREATE TYPE track_status AS ENUM ('draft', 'live'); CREATE TABLE tracks (" + wellFormed + ", status track_status NOT NULL DEFAULT 'live')", "enum", false, ""},
+	{"an enum of formats", "CREATE TYPE audio AS ENUM ('mp3'); CREATE TABLE tracks (" + wellFormed + ", format audio)", "enum", false, ""},
+	{"an enum without a cast", "CREATE TYPE audio AS ENUM ('mp3'); CREATE TABLE tracks (" + wellFormed + ", format audio)", "enum_cast", false, ""},
+	{"a domain", "CREATE DOMAIN state AS text CONSTRAINT known CHECK (VALUE IN ('a', 'b')); CREATE TABLE tracks (" + wellFormed + ", status state DEFAULT 'a')", "domain", false, ""},
+	{"a short column", "CREATE TABLE tracks (" + wellFormed + ", content_type varchar(10))", "length", false, ""},
+	{"a short path", "CREATE TABLE tracks (id uuid PRIMARY KEY, creator_id uuid, title varchar(100), file_path varchar(60))", "length", false, ""},
+	{"a small number", "CREATE TABLE tracks (" + wellFormed + ", file_size int)", "length", false, ""},
+	{"unique paths", "CREATE TABLE tracks (" + wellFormed + ", UNIQUE (file_path))", "unique", false, ""},
+	{"unique paths of live rows", "CREATE TABLE tracks (" + wellFormed + "); CREATE UNIQUE INDEX paths ON tracks (file_path) WHERE deleted_at IS NULL", "unique", false, ""},
+	{"one track a user", "CREATE TABLE tracks (" + wellFormed + ", UNIQUE (creator_id))", "unique", false, ""},
+	{"an exclusion", "CREATE TABLE tracks (" + wellFormed + ", CONSTRAINT one_path EXCLUDE (file_path WITH =))", "exclusion", false, ""},
+	{"a generated column", "CREATE TABLE tracks (" + wellFormed + ", status text GENERATED ALWAYS AS ('live') STORED)", "generated", false, ""},
+	{"a rule", "CREATE TABLE tracks (" + wellFormed + "); CREATE RULE keep AS ON UPDATE TO tracks WHERE OLD.title = 'kept' DO INSTEAD NOTHING", "rule", false, ""},
+	{"a trigger that swallows inserts", "CREATE TABLE tracks (" + wellFormed + "); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER veto BEFORE INSERT ON tracks FOR EACH ROW EXECUTE FUNCTION f()", "trigger_vetoes", false, ""},
+	{"a trigger that swallows flips", "CREATE TABLE tracks (" + wellFormed + ", file_size bigint); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER veto BEFORE UPDATE ON tracks FOR EACH ROW WHEN (NEW.file_size IS DISTINCT FROM OLD.file_size) EXECUTE FUNCTION f()", "trigger_vetoes", false, ""},
+	{"a trigger that refuses", "CREATE TABLE tracks (" + wellFormed + "); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no more tracks'; END $$; CREATE TRIGGER veto AFTER INSERT ON tracks FOR EACH ROW EXECUTE FUNCTION f()", "trigger_vetoes", false, ""},
+	{"a deferred trigger that refuses", "CREATE TABLE tracks (" + wellFormed + "); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no more tracks' USING ERRCODE = 'TR001'; END $$; CREATE CONSTRAINT TRIGGER veto AFTER INSERT ON tracks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION f()", "trigger_vetoes", false, ""},
+	{"a trigger that changes", "CREATE TABLE tracks (" + wellFormed + "); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.title := upper(NEW.title); RETURN NEW; END $$; CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON tracks FOR EACH ROW EXECUTE FUNCTION f()", "trigger_changes", false, ""},
+	{"rows without backend", "CREATE TABLE tracks (" + wellFormed + ", storage_backend text NOT NULL DEFAULT 'local'); INSERT INTO tracks (creator_id, title, storage_backend) VALUES (gen_random_uuid(), 'x', 'minio')", "storage_backend", true, ""},
+	{"rows without key", "CREATE TABLE tracks (" + wellFormed + ", storage_backend text NOT NULL DEFAULT 'local', storage_key text); INSERT INTO tracks (creator_id, title, storage_backend) VALUES (gen_random_uuid(), 'x', 's3')", "storage_key", true, ""},
+	{"an index by our name", "CREATE TABLE tracks (" + wellFormed + "); CREATE TABLE users (id uuid); CREATE INDEX tracks_trackstore_file_path_idx ON users (id)", "name_taken", true, "DROP TABLE users"},
+	{"deleted for ever", "CREATE TABLE tracks (id uuid PRIMARY KEY, creator_id uuid, title text, file_path text, deleted_at timestamptz NOT NULL DEFAULT 'epoch')", "not_null", false, "ALTER TABLE tracks ALTER deleted_at DROP NOT NULL, ALTER deleted_at DROP DEFAULT"},
+
+	{"a number as id", "CREATE TABLE tracks (id bigint PRIMARY KEY, creator_id uuid, title text, file_path text)", "integer_id", true, "ALTER TABLE tracks RENAME id TO number; ALTER TABLE tracks ADD COLUMN id uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE"},
+	{"a text as id", "CREATE TABLE tracks (id varchar(36) PRIMARY KEY, creator_id uuid, title text, file_path text)", "type", true, ""},
+	{"a creator by another name", "CREATE TABLE tracks (id uuid PRIMARY KEY, user_id uuid, title text, file_path text)", "missing_column", true, ""},
+	{"no path at all", "CREATE TABLE tracks (id uuid PRIMARY KEY, creator_id uuid, title text)", "missing_column", true, ""},
+	{"an id that is no key", "CREATE TABLE tracks (id uuid, creator_id uuid, title text, file_path text)", "id_not_unique", true, "CREATE UNIQUE INDEX ON tracks (id)"},
+	{"deletions as numbers", "CREATE TABLE tracks (id uuid PRIMARY KEY, creator_id uuid, title text, file_path text, deleted_at bigint NOT NULL DEFAULT 0); INSERT INTO tracks VALUES (gen_random_uuid(), gen_random_uuid(), 'x', 'x', 0), (gen_random_uuid(), gen_random_uuid(), 'y', 'y', 1700000000)", "type", true, ""},
+	{"a status as a number", "CREATE TABLE tracks (" + wellFormed + ", status smallint NOT NULL DEFAULT 1)", "type", true, ""},
+	{"its own backend, without default", "CREATE TABLE tracks (" + wellFormed + ", storage_backend varchar(20))", "storage_backend", true, ""},
+	{"its own file_version", "CREATE TABLE tracks (" + wellFormed + ", file_version bigint)", "storage_column", true, ""},
+	{"partitions", "CREATE TABLE tracks (id uuid, creator_id uuid, title text, file_path text, PRIMARY KEY (id)) PARTITION BY HASH (id); CREATE TABLE tracks_0 PARTITION OF tracks FOR VALUES WITH (MODULUS 1, REMAINDER 0)", "partitioned", true, "CREATE TABLE plain (LIKE tracks INCLUDING ALL); DROP TABLE tracks; ALTER TABLE plain RENAME TO tracks"},
+	{"children", "CREATE TABLE tracks (" + wellFormed + "); CREATE TABLE child () INHERITS (tracks)", "inherited", true, ""},
+	{"a view", "CREATE TABLE t (" + wellFormed + "); CREATE VIEW tracks AS SELECT * FROM t", "view", true, "DROP VIEW tracks; ALTER TABLE t RENAME TO tracks"},
+	{"another schema", "CREATE SCHEMA media; CREATE TABLE media.tracks (" + wellFormed + ")", "another_table", true, "ALTER TABLE media.tracks SET SCHEMA public"},
+	{"another case", `CREATE TABLE "Tracks" (` + wellFormed + ")", "another_table", true, `ALTER TABLE "Tracks" RENAME TO tracks`},
+	{"another name", "CREATE TABLE music_song (" + wellFormed + ")", "another_table", true, "ALTER TABLE music_song RENAME TO tracks"},
+	{"other tables by our names", "CREATE TABLE tracks (" + wellFormed + "); CREATE TABLE track_uploads (id int)", "name_taken", true, "DROP TABLE track_uploads"},
+}
+
+func (d database) check(role string) []schema.Finding {
+	d.t.Helper()
+	found, err := schema.Check(d.t.Context(), schema.Database{URL: d.url}, role)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return found
+}
+
+func problems(found []schema.Finding) (problems []schema.Finding) {
+	for _, f := range found {
+		if f.Level == schema.Problem {
+			problems = append(problems, f)
+		}
+	}
+	return problems
+}
+
+func TestEveryWayToBeWrongIsNamedAndMended(t *testing.T) {
+	t.Parallel()
+	for _, w := range wrong {
+		t.Run(w.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDatabase(t)
+			d.exec(w.setUp)
+			before := d.structure()
+			found := problems(d.check(""))
+			if !slices.ContainsFunc(found, func(f schema.Finding) bool { return f.Kind == w.kind && f.Fix != "" }) {
+				t.Fatalf("not named %s: %+v", w.kind, found)
+			}
+			if w.refused {
+				_, err := schema.Up(t.Context(), schema.Database{URL: d.url})
+				var refusal *schema.Refusal
+				if !errors.As(err, &refusal) {
+					t.Fatalf("up: %v", err)
+				}
+				if diff := cmp.Diff(before, d.structure()); diff != "" {
+					t.Errorf("the refusal left a trace: %s", diff)
+				}
+			}
+			d.exec(w.mend)
+			for range 3 { // a mend may bring the next problem to light
+				for _, f := range problems(d.check("")) {
+					for _, sql := range strings.Split(f.Fix, ";\n") {
+						d.exec(strings.ReplaceAll(sql, "WHERE …", "WHERE true"))
+					}
+				}
+			}
+			if found := problems(d.check("")); len(found) > 0 {
+				t.Fatalf("after the mend: %+v", found)
+			}
+			d.up()
+			if found := problems(d.check("")); len(found) > 0 {
+				t.Errorf("after up: %+v", found)
+			}
+		})
+	}
+}
+
+func TestASoundTableHasNoProblem(t *testing.T) {
+	t.Parallel()
+	for name, create := range platforms {
+		d := newDatabase(t)
+		d.exec(create)
+		d.exec(insertRows, 3)
+		before := d.structure()
+		for _, when := range []string{"before", "after"} {
+			if found := problems(d.check("")); len(found) > 0 {
+				t.Errorf("%s, %s up: %+v", name, when, found)
+			}
+			if when == "before" {
+				if diff := cmp.Diff(before, d.structure()); diff != "" {
+					t.Errorf("%s: the check left a trace: %s", name, diff)
+				}
+				d.up()
+			}
+		}
+		if got := d.query("SELECT count(*) FROM tracks"); got != "3" {
+			t.Errorf("%s: the check left %s rows", name, got)
+		}
+	}
+	empty := newDatabase(t)
+	if found := empty.check(""); len(found) > 0 {
+		t.Errorf("an empty database: %+v", found)
+	}
+}
+
+// What there is to know, and stops nothing.
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	for kind, setUp := range map[string]string{
+		"foreign_key": "CREATE TABLE users (id uuid PRIMARY KEY); CREATE TABLE tracks (" + wellFormed + ", FOREIGN KEY (creator_id) REFERENCES users (id)); INSERT INTO users VALUES (gen_random_uuid()); INSERT INTO tracks (creator_id, title) SELECT id, 'x' FROM users",
+		"published":   "CREATE TABLE tracks (" + wellFormed + "); CREATE PUBLICATION all_tracks FOR TABLE tracks",
+		"deleted":     "CREATE TABLE tracks (" + wellFormed + "); INSERT INTO tracks (creator_id, title, file_path, deleted_at) VALUES (gen_random_uuid(), 'x', 'x.mp3', now() - interval '1 year')",
+		"null":        "CREATE TABLE tracks (" + wellFormed + ", created_at timestamptz); INSERT INTO tracks (creator_id, title) VALUES (gen_random_uuid(), 'x')",
+		"time_zone":   "CREATE TABLE tracks (" + wellFormed + ", created_at timestamp NOT NULL DEFAULT now())",
+		"unlogged":    "CREATE UNLOGGED TABLE tracks (" + wellFormed + ")",
+		"unique":      "CREATE TABLE tracks (" + wellFormed + ", UNIQUE (creator_id, title))",
+		"url":         "CREATE TABLE tracks (" + wellFormed + "); INSERT INTO tracks (creator_id, title, file_path) VALUES (gen_random_uuid(), 'x', 'https://cdn.example.com/x.mp3')",
+	} {
+		d := newDatabase(t)
+		d.exec(setUp)
+		for _, when := range []string{"before", "after"} {
+			found := d.check("")
+			if len(problems(found)) > 0 || !slices.ContainsFunc(found, func(f schema.Finding) bool { return f.Kind == kind }) {
+				t.Errorf("%s, %s up: %+v", kind, when, found)
+			}
+			if when == "before" {
+				d.up()
+			}
+		}
+	}
+}
+
+// Hidden rows are no error anywhere: there are just none.
+func TestRowSecurity(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	d.exec("CREATE TABLE tracks (" + wellFormed + "); ALTER TABLE tracks ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON tracks USING (creator_id::text = current_setting('app.user', true))")
+	d.up()
+	role := d.role()
+	about := func(found []schema.Finding) []schema.Finding {
+		return slices.DeleteFunc(problems(found), func(f schema.Finding) bool { return f.Kind != "row_security" })
+	}
+	if found := about(d.check("")); len(found) > 0 {
+		t.Errorf("the owner: %+v", found)
+	}
+	found := about(d.check(role))
+	if len(found) != 1 {
+		t.Fatalf("a role: %+v", found)
+	}
+	d.exec(found[0].Fix)
+	if found := about(d.check(role)); len(found) > 0 {
+		t.Errorf("after the mend: %+v", found)
+	}
+	d.exec("CREATE POLICY live ON tracks AS RESTRICTIVE USING (deleted_at IS NULL)")
+	if found = about(d.check(role)); len(found) != 1 || !strings.Contains(found[0].Fix, "BYPASSRLS") {
+		t.Fatalf("a restrictive policy: %+v", found)
+	}
+	d.exec(found[0].Fix)
+	if found := about(d.check(role)); len(found) > 0 {
+		t.Errorf("after the second mend: %+v", found)
+	}
+	if _, err := schema.Check(t.Context(), schema.Database{URL: d.url}, "nobody at all"); err == nil {
+		t.Error("a role that is not there is no error")
+	}
+}
+
+// A role that has what is printed for all functions lacks nothing, and one that has nothing is told each line.
+func TestMissingRightsAreLinesToRun(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	d.exec("CREATE SCHEMA media; CREATE TABLE media.tracks (" + wellFormed + ")")
+	db := schema.Database{URL: d.url, Tracks: table(t, "media.tracks")}
+	if _, err := schema.Up(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	role := d.role()
+	missing := func() (lines []string) {
+		found, err := schema.Check(t.Context(), db, role)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range problems(found) {
+			if f.Kind != "rights" {
+				t.Errorf("%+v", f)
+			}
+			lines = append(lines, f.Fix)
+		}
+		return lines
+	}
+	lines := missing()
+	if len(lines) < 10 {
+		t.Errorf("%q", lines)
+	}
+	for _, line := range lines {
+		d.exec(line)
+	}
+	if lines := missing(); len(lines) > 0 {
+		t.Errorf("after the mend: %q", lines)
+	}
+	d.exec("DROP OWNED BY " + role)
+	text, err := schema.Grants(t.Context(), db, role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.exec(text)
+	if lines := missing(); len(lines) > 0 {
+		t.Errorf("after what is printed: %q", lines)
+	}
+}
+
+func TestWhoMayNotBringTheSchemaUpIsTold(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	d.exec("CREATE TABLE tracks (" + wellFormed + "); REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+	role := d.role()
+	url := d.as(role)
+	_, err := schema.Up(t.Context(), schema.Database{URL: url})
+	var refusal *schema.Refusal
+	if !errors.As(err, &refusal) || len(refusal.Findings) != 2 {
+		t.Fatalf("%v", err)
+	}
+	for _, f := range refusal.Findings {
+		d.exec(f.Fix)
+	}
+	if _, err := schema.Up(t.Context(), schema.Database{URL: url}); err != nil {
+		t.Error(err)
+	}
+}
+
+func table(t *testing.T, name string) track.Table {
+	t.Helper()
+	parsed, err := track.ParseTable(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// Wherever the platform's table is, and whatever it is called, it gets what it needs, and all of it is taken back.
+func TestTablesElsewhere(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"media.tracks", `"Tracks"`, `"Media Library"."Track's"`, "public.song", `"user"`} {
+		d := newDatabase(t)
+		tracks := table(t, name)
+		if s := tracks.Schema(); s != "" && s != "public" {
+			d.exec(fmt.Sprintf("CREATE SCHEMA %q", s))
+		}
+		d.exec("CREATE TABLE " + name + " (" + wellFormed + ", track_uploads_count int DEFAULT 0)")
+		d.exec("INSERT INTO " + name + " (creator_id, title, file_path) VALUES (gen_random_uuid(), 'x', 'a.mp3')")
+		before := d.dump()
+		db := schema.Database{URL: d.url, Tracks: tracks}
+		if got, err := schema.Up(t.Context(), db); err != nil || got.To != latest {
+			t.Fatalf("%s: up: %+v, %v", name, got, err)
+		}
+		if found, err := schema.Check(t.Context(), db, ""); err != nil || len(problems(found)) > 0 {
+			t.Errorf("%s: %+v, %v", name, found, err)
+		}
+		if got := d.query("SELECT count(*) FROM pg_index WHERE indrelid = '" + strings.ReplaceAll(name, "'", "''") + "'::regclass"); got != "6" {
+			t.Errorf("%s: %s indexes", name, got)
+		}
+		if got := d.query("SELECT storage_backend || file_version FROM " + name); got != "local1" {
+			t.Errorf("%s: a row says %s", name, got)
+		}
+		// A schema that is up over one table is not up over another.
+		if _, err := schema.Up(t.Context(), schema.Database{URL: d.url, Tracks: table(t, "elsewhere")}); err == nil || !strings.Contains(err.Error(), "TRACKS_TABLE") {
+			t.Errorf("%s: up over another table: %v", name, err)
+		}
+		if got, err := schema.Down(t.Context(), db, schema.All); err != nil || got.To != 0 {
+			t.Fatalf("%s: down: %+v, %v", name, got, err)
+		}
+		if diff := cmp.Diff(before, d.dump()); diff != "" {
+			t.Errorf("%s: there and back: %s", name, diff)
+		}
+	}
+}
+
+// A platform that was there first keeps what it had: the two columns of 985, their CHECK and their index.
+func TestWhatThePlatformHadStays(t *testing.T) {
+	t.Parallel()
+	for name, create := range map[string]string{
+		"the two columns":     ", storage_backend varchar(16) NOT NULL DEFAULT 'local', storage_key varchar(512)); CREATE INDEX by_backend ON tracks (storage_backend)",
+		"all of 985":          ", storage_backend varchar(16) NOT NULL DEFAULT 'local', storage_key varchar(512), CONSTRAINT tracks_storage_backend_check CHECK (storage_backend IN ('local', 's3'))); CREATE INDEX tracks_storage_backend_s3_idx ON tracks (id) WHERE storage_backend = 's3'",
+		"one of them":         ", storage_key text)",
+		"columns of 986":      ", status varchar(20) DEFAULT 'live', created_at timestamptz, file_size bigint)",
+		"an index of its own": "); CREATE INDEX tracks_file_path_idx ON tracks (file_path); COMMENT ON TABLE tracks IS 'the music'",
+	} {
+		d := newDatabase(t)
+		d.exec("CREATE TABLE tracks (" + wellFormed + create)
+		before := d.dump()
+		for range 2 {
+			d.up()
+			if got, err := schema.Down(t.Context(), schema.Database{URL: d.url}, 3); err != nil {
+				t.Fatalf("%s: %+v, %v", name, got, err)
+			}
+			d.up()
+			d.down()
+			if diff := cmp.Diff(before, d.dump()); diff != "" {
+				t.Fatalf("%s: there and back: %s", name, diff)
+			}
+		}
+	}
+}
+
+// A run that fails on its way up leaves nothing behind that a way down, or the next way up, stumbles over.
+func TestAFailedWayUpIsTakenBack(t *testing.T) {
+	t.Parallel()
+	for tag, next := range map[string]string{
+		"CREATE TABLE": "one down", "ALTER TABLE": "down", "CREATE INDEX": "one down", "CREATE FUNCTION": "up", "CREATE TRIGGER": "one down",
+	} {
+		d := newDatabase(t)
+		d.exec("CREATE TABLE tracks (" + wellFormed + ")")
+		before := d.dump()
+		d.exec(`CREATE FUNCTION fail() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+				IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity !~ 'trackstore_schema') THEN RAISE 'broken'; END IF; END $$;
+				CREATE EVENT TRIGGER fail ON ddl_command_end WHEN TAG IN ('` + tag + `') EXECUTE FUNCTION fail()`)
+		if got, err := schema.Up(t.Context(), schema.Database{URL: d.url}); err == nil {
+			t.Fatalf("%s: up: %+v", tag, got)
+		}
+		d.exec("DROP EVENT TRIGGER fail; DROP FUNCTION fail()")
+		if next == "one down" {
+			if got, err := schema.Down(t.Context(), schema.Database{URL: d.url}, 1); err != nil {
+				t.Fatalf("%s: %s: %+v, %v", tag, next, got, err)
+			}
+		}
+		if next != "down" {
+			d.up()
+		}
+		d.down()
+		if diff := cmp.Diff(before, d.dump()); diff != "" {
+			t.Errorf("%s, then %s: %s", tag, next, diff)
+		}
+	}
+}
