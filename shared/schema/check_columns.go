@@ -134,6 +134,10 @@ func (c *checker) ownStorageColumns() error {
 				fmt.Sprintf("ALTER TABLE %s RENAME COLUMN %s TO %s_of_platform;", c.tracks, name, name))
 		}
 	}
+	if c.table.column("storage_bucket") != nil {
+		c.refuse("storage_column", "column storage_bucket", "is the platform's own, and trackstore keeps the bucket of each track there",
+			fmt.Sprintf("ALTER TABLE %s RENAME COLUMN storage_bucket TO storage_bucket_of_platform;", c.tracks))
+	}
 	others, err := c.count("storage_backend", "storage_backend::text NOT IN ('local', 's3')")
 	if err == nil && others > 0 {
 		c.refuse("storage_backend", "column storage_backend", fmt.Sprintf("is neither local nor s3 in %d rows", others),

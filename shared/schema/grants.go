@@ -16,12 +16,13 @@ type grant struct {
 }
 
 // storageColumns are those of the platform's table that a flip or a stored upload writes.
-const storageColumns = "storage_backend, storage_key, storage_version_id, file_path, file_version, upload_seq, file_size, format, content_type, status, updated_at"
+const storageColumns = "storage_backend, storage_key, storage_version_id, storage_bucket, file_path, file_version, upload_seq, file_size, format, content_type, status, updated_at"
 
 var (
 	storeTracks = grant{"tracks", []string{"SELECT", "UPDATE (" + storageColumns + ")"}}
 	discards    = grant{"track_discards", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}}
 	adoption    = grant{"trackstore_adoption", []string{"SELECT"}}
+	places      = grant{"track_places", []string{"SELECT", "INSERT", "UPDATE"}}
 )
 
 // grants are what each function needs, and no more. Whoever updates a row of the platform
@@ -35,19 +36,19 @@ var grants = []struct {
 		{"tracks", []string{"SELECT", "INSERT (id, creator_id, title, file_path, status)", "UPDATE (title, deleted_at, " + storageColumns + ")"}},
 		{"track_uploads", []string{"SELECT", "INSERT", "UPDATE"}},
 		{"track_discards", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
-		{"companion_sessions", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
+		{"companion_sessions", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}}, places,
 	}},
 	{"object-created", "confirms uploads", []grant{
-		storeTracks, {"track_uploads", []string{"SELECT", "UPDATE"}}, discards,
+		storeTracks, {"track_uploads", []string{"SELECT", "UPDATE"}}, discards, places,
 	}},
 	{"migrate-batch", "moves tracks; trackstore migrate-storage needs the same", []grant{
-		storeTracks, discards, adoption,
+		storeTracks, discards, places, adoption,
 		{"track_migrations", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
 		{"track_migration_direction", []string{"SELECT", "INSERT", "UPDATE"}},
 		{"track_uploads", []string{"SELECT"}},
 	}},
 	{"sweep-uploads", "settles uploads and removes bytes; trackstore sweep needs the same", []grant{
-		storeTracks, discards, adoption,
+		storeTracks, discards, places, adoption,
 		{"track_uploads", []string{"SELECT", "UPDATE"}},
 		{"track_migrations", []string{"SELECT"}},
 	}},
