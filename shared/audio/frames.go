@@ -151,7 +151,7 @@ func loasFrame(b []byte) (frame, bool) {
 // block, the first frame, or nothing.
 func (s *source) flac(at int64) Found {
 	broken := Found{What: "no FLAC, although they begin like it: they lack STREAMINFO"}
-	const header, length = 4, 34
+	const header, length, lastKind = 4, 34, 6
 	b := s.at(at+4, header+length)
 	if !isStreamInfo(b) {
 		return broken
@@ -160,7 +160,7 @@ func (s *source) flac(at int64) Found {
 	after := s.at(next, 2)
 	switch {
 	case len(after) < 2:
-	case b[0]&0x80 == 0 && after[0]&0x7f == 0x7f: // no kind of block
+	case b[0]&0x80 == 0 && (after[0]&0x7f == 0 || after[0]&0x7f > lastKind): // no other block
 		return broken
 	case b[0]&0x80 != 0 && binary.BigEndian.Uint16(after)&0xfffe != 0xfff8 && !s.has(next, "\x00\x00"):
 		return broken
@@ -174,7 +174,8 @@ func isStreamInfo(b []byte) bool {
 		return false
 	}
 	smallest, largest := binary.BigEndian.Uint16(b[4:]), binary.BigEndian.Uint16(b[6:])
+	smallestFrame, largestFrame := number(b[8:11]), number(b[11:14])
 	sampleRate := binary.BigEndian.Uint32(b[14:]) >> 12
 	bitsPerSample := binary.BigEndian.Uint16(b[16:])>>4&0x1f + 1
-	return smallest >= 16 && largest >= smallest && sampleRate > 0 && bitsPerSample >= 4
+	return smallest >= 16 && largest >= smallest && (largestFrame == 0 || largestFrame >= smallestFrame) && sampleRate > 0 && bitsPerSample >= 4
 }
