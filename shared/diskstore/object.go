@@ -90,7 +90,16 @@ func (s *Store) Create(ctx context.Context, spec track.ObjectSpec, body io.Reade
 }
 
 // Delete removes a file. One that is not there is no error.
-func (s *Store) Delete(_ context.Context, key string) error {
+func (s *Store) Delete(ctx context.Context, key string) error {
+	return s.Remove(ctx, key, func(context.Context) error { return nil })
+}
+
+// Remove is Delete for a file that somebody may have come to need: mayGo is asked right before,
+// and where it returns an error, the file stays and the error is returned.
+func (s *Store) Remove(ctx context.Context, key string, mayGo func(context.Context) error) error {
+	if err := mayGo(ctx); err != nil {
+		return err
+	}
 	if err := s.RemoveFile(key); !errors.Is(err, track.ErrNotFound) {
 		return err
 	}

@@ -319,7 +319,7 @@ func TestDeletedTracksDoNotComeBack(t *testing.T) {
 func TestSettledUploadsStayAsTheyAre(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	for _, state := range []track.UploadState{track.UploadExpired, track.UploadAborted, track.UploadFailed} {
+	for _, state := range []track.UploadState{track.UploadAborted, track.UploadFailed} {
 		u := r.ticket(track.ID{}, track.S3, wav(1))
 		r.send(u, wav(1))
 		r.Exec(`UPDATE track_uploads SET state = $2::text, finished_at = now(),

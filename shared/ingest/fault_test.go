@@ -42,13 +42,13 @@ type faultyUploads struct {
 	settle, find *faults
 }
 
-func (u faultyUploads) SettleUploads(ctx context.Context, findings []track.Finding, dryRun bool) ([]track.Upload, error) {
+func (u faultyUploads) SettleUploads(ctx context.Context, findings []track.Finding, dryRun bool) (track.Settlement, error) {
 	if err := u.settle.before(); err != nil {
-		return nil, err
+		return track.Settlement{}, err
 	}
 	settled, err := u.Uploads.SettleUploads(ctx, findings, dryRun)
 	if err = u.settle.after(err); err != nil {
-		return nil, err
+		return track.Settlement{}, err
 	}
 	return settled, nil
 }
@@ -172,8 +172,8 @@ func TestConfirmGivesUp(t *testing.T) {
 
 type broken struct{ ingest.Uploads }
 
-func (broken) SettleUploads(context.Context, []track.Finding, bool) ([]track.Upload, error) {
-	return nil, track.ErrUnavailable
+func (broken) SettleUploads(context.Context, []track.Finding, bool) (track.Settlement, error) {
+	return track.Settlement{}, track.ErrUnavailable
 }
 
 func FuzzHandle(f *testing.F) {
@@ -208,8 +208,8 @@ func (a asked) UploadsByKey(_ context.Context, keys []string) ([]track.Upload, e
 	return nil, nil
 }
 func (asked) UploadsByID(context.Context, []track.ID) ([]track.Upload, error) { return nil, nil }
-func (asked) SettleUploads(context.Context, []track.Finding, bool) ([]track.Upload, error) {
-	return nil, nil
+func (asked) SettleUploads(context.Context, []track.Finding, bool) (track.Settlement, error) {
+	return track.Settlement{}, nil
 }
 
 type named struct{ ingest.Backend }

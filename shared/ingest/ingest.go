@@ -2,7 +2,7 @@
 // it with the ticket, and makes the track point at it. Three ways lead here: S3's events
 // (Handle), a client's call to complete an upload and the sweep (Confirm).
 //
-// All of it may be done again, at once and in any order: only a pending upload is
+// All of it may be done again, at once and in any order: only an open upload is
 // settled, its key is its own for ever, and of two files for one track the later ticket's
 // wins. So duplicates and late events change nothing, and a failure half-way is made good
 // by trying again.
@@ -39,14 +39,15 @@ type Uploads interface {
 	// UploadsByID returns the uploads of these ids, in any order; those that are not there
 	// are left out. It reads only.
 	UploadsByID(ctx context.Context, ids []track.ID) ([]track.Upload, error)
-	// SettleUploads settles the pending ones among these uploads, all or none of them: the
-	// upload, its track, and the notes of bytes that nothing names any more. It returns the
-	// uploads that this call settled; the others were settled before, or are unknown. It may
-	// be repeated, and run beside others of its kind: an upload is settled once. A dry run
-	// returns the same and changes nothing.
+	// SettleUploads settles the open ones among these uploads: the upload, its track, and the
+	// notes of bytes that nothing names any more, together or not at all for each. An expired
+	// one whose bytes are about to be removed, or that a later file of its track has overtaken,
+	// stays expired. One that the platform's table refuses, or has locked, holds up no other and
+	// is named with the reason. It may be repeated, and run beside others of its kind: an upload
+	// is settled once. A dry run returns the same and changes nothing.
 	//
 	// After track.ErrUnavailable they may be settled: repeat it, or read them again.
-	SettleUploads(ctx context.Context, findings []track.Finding, dryRun bool) ([]track.Upload, error)
+	SettleUploads(ctx context.Context, findings []track.Finding, dryRun bool) (track.Settlement, error)
 }
 
 // Config is what an Ingester is made from.

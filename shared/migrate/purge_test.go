@@ -97,9 +97,9 @@ func TestPurgeBesideAReplacementAndARollback(t *testing.T) {
 		if moment != 2 {
 			return
 		}
-		settled, err := r.Store.SettleUploads(t.Context(), []track.Finding{{UploadID: upload.ID, Size: 100, Format: track.WAV}}, false)
-		if err != nil || len(settled) != 1 || settled[0].State != track.UploadStored {
-			t.Fatalf("%+v, %v", settled, err)
+		done, err := r.Store.SettleUploads(t.Context(), []track.Finding{{UploadID: upload.ID, Size: 100, Format: track.WAV}}, false)
+		if settled := done.Settled; err != nil || len(settled) != 1 || settled[0].State != track.UploadStored {
+			t.Fatalf("%+v, %v", done, err)
 		}
 		r.turn(track.ToLocal)
 		rollback := job()

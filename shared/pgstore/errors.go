@@ -27,6 +27,7 @@ const (
 	idleTransactionTimeout = "25P03"
 	undefinedColumn        = "42703"
 	undefinedTable         = "42P01"
+	invalidText            = "22P02"
 
 	invalidAuthorization = "28" // the class
 )

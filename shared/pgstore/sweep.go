@@ -3,18 +3,38 @@ package pgstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"trackstore/shared/track"
 )
 
-// UnsettledUploads returns up to limit uploads that are pending, those that end first,
-// first, from the one after "after" on.
-func (s *Store) UnsettledUploads(ctx context.Context, after track.Upload, limit int) ([]track.Upload, error) {
-	return s.uploads(ctx, "pending uploads", s.sql("unsettled_uploads"), after.ExpiresAt, after.ID.String(), limit)
+// UnsettledUploads returns pending uploads, those that end first, first.
+func (s *Store) UnsettledUploads(ctx context.Context, spec track.LookSpec) ([]track.Upload, error) {
+	return s.looked(ctx, spec.DryRun, "pending uploads",
+		s.sql("unsettled_uploads"), spec.After.ExpiresAt, spec.After.ID.String(), spec.Limit, spec.Since)
+}
+
+// LateUploads returns expired uploads whose grace is not over, the newest first.
+func (s *Store) LateUploads(ctx context.Context, spec track.LookSpec) ([]track.Upload, error) {
+	after, id := pgtype.Timestamptz{InfinityModifier: pgtype.Infinity, Valid: true}, spec.After.ID
+	if !id.IsZero() {
+		after = pgtype.Timestamptz{Time: spec.After.FinishedAt, Valid: true}
+	}
+	return s.looked(ctx, spec.DryRun, "late uploads", s.sql("late_uploads"), spec.Grace, after, id.String(), spec.Limit, spec.Since)
+}
+
+// looked returns the uploads that a statement notes as looked at.
+func (s *Store) looked(ctx context.Context, dryRun bool, op, sql string, args ...any) (uploads []track.Upload, err error) {
+	err = s.change(ctx, dryRun, func(db querier) error {
+		uploads, err = collectUploads(db.Query(ctx, sql, args...))
+		return err
+	})
+	return uploads, s.failure(op, err)
 }
 
 // ExpireUploads expires those of the uploads that are pending and overdue, and returns them.
@@ -72,22 +92,37 @@ func (s *Store) DueDiscards(ctx context.Context, backend string, grace time.Dura
 }
 
 // NoteDiscards enters discards, those that are not there yet, and returns how many it did.
-// A note of bytes that were gone before is of others, that had the same path.
+// A note of bytes that were gone before is of others, that had the same path. One that the
+// database does not take, for the length of its path, holds up no other: the error joins what
+// is said of each.
 func (s *Store) NoteDiscards(ctx context.Context, discards []track.Discard) (n int64, err error) {
-	input, err := json.Marshal(removals(discards, nil))
-	if err != nil {
-		return 0, fmt.Errorf("note discards: %w", err)
-	}
-	err = retry(ctx, func() error {
-		tag, err := s.pool.Exec(ctx, s.sql("note_discards"), string(input))
-		n = tag.RowsAffected()
-		return err
+	refusals, err := apart(removals(discards, nil), func(some []removal) error {
+		input, err := json.Marshal(some)
+		if err != nil {
+			return err
+		}
+		return retry(ctx, func() error {
+			tag, err := s.pool.Exec(ctx, s.sql("note_discards"), string(input))
+			n += tag.RowsAffected()
+			return err
+		})
 	})
+	for _, r := range refusals {
+		err = errors.Join(err, fmt.Errorf("%s %.200q: %w", r.item.Backend, r.item.Key, r.err))
+	}
 	return n, s.failure("note discards", err)
 }
 
 // Whether the bytes of track t stay: it is not deleted, or not longer than the grace, $1, ago.
 const isKept = `(t.deleted_at IS NULL OR t.deleted_at > now() - $1::interval)`
+
+// MayGo reports whether the bytes of a marked discard may be removed at this moment.
+func (s *Store) MayGo(ctx context.Context, d track.Discard, grace time.Duration) (may bool, err error) {
+	err = retry(ctx, func() error {
+		return s.pool.QueryRow(ctx, s.sql("may_go"), d.ID, d.DiscardedAt, grace).Scan(&may)
+	})
+	return may, s.failure("look at a mark once more", err)
+}
 
 // MarkDiscards marks discards for removal, unless something names their bytes again, or a
 // track that was deleted within grace does: then their notes are dropped. names has, for each

@@ -50,7 +50,8 @@ func scanTrack(row pgx.Row) (t track.Track, err error) {
 
 // DeleteTrack marks one of a creator's tracks as deleted, and gives its open uploads up. Its
 // bytes stay: the sweep removes them after the grace period, counted from the mark.
-// track.ErrNotFound: there is no such track, or it is deleted already.
+// track.ErrNotFound: there is no such track, or it is deleted already. track.ErrLocked;
+// track.ErrRefused: the platform's table keeps the row as it is, and nothing has changed.
 func (s *Store) DeleteTrack(ctx context.Context, creator, id track.ID) error {
 	err := retry(ctx, func() error {
 		var batch pgx.Batch // one transaction
@@ -58,5 +59,5 @@ func (s *Store) DeleteTrack(ctx context.Context, creator, id track.ID) error {
 		batch.Queue(s.sql("delete_track"), id, creator).QueryRow(func(row pgx.Row) error { return row.Scan(&id) })
 		return s.pool.SendBatch(ctx, &batch).Close()
 	})
-	return s.failure("delete track "+id.String(), err)
+	return s.refusable("delete track "+id.String(), err)
 }

@@ -4,19 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"trackstore/shared/track"
 )
 
-// scanUpload reads the upload_columns.
-func scanUpload(row pgx.Row) (track.Upload, error) {
+// scanUpload reads the upload_columns, and what stands behind them.
+func scanUpload(row pgx.Row, more ...any) (track.Upload, error) {
 	var u track.Upload
 	var sum track.Checksum
-	err := row.Scan(&u.ID, &u.Seq, &u.TrackID, &u.UserID, &u.State, &u.Reason, &u.Detail, &u.Method, &u.Backend, &u.Key,
+	err := row.Scan(append([]any{&u.ID, &u.Seq, &u.TrackID, &u.UserID, &u.State, &u.Reason, &u.Detail, &u.Method, &u.Backend, &u.Key,
 		&u.MultipartID, &u.PartSize, &u.Size, &u.MaxSize, &u.Format, &u.ContentType,
-		&sum.Algorithm, &sum.Value, &u.CreatedAt, &u.ExpiresAt)
+		&sum.Algorithm, &sum.Value, &u.CreatedAt, &u.ExpiresAt, &u.FinishedAt}, more...)...)
 	if sum.Algorithm != "" {
 		u.Checksum = &sum
 	}
@@ -28,7 +29,8 @@ func scanUpload(row pgx.Row) (track.Upload, error) {
 // same request before returns that upload as it now is.
 //
 // Errors: track.ErrTooManyPending; track.ErrIdempotencyConflict; track.ErrNotFound where
-// the track is not there, deleted, or somebody else's. After track.ErrUnavailable the
+// the track is not there, deleted, or somebody else's; track.ErrRefused where the platform's
+// table does not take the new track. After track.ErrUnavailable the
 // upload may be open: the same key finds it.
 func (s *Store) OpenUpload(ctx context.Context, t track.Ticket) (track.Upload, error) {
 	var (
@@ -57,7 +59,7 @@ func (s *Store) OpenUpload(ctx context.Context, t track.Ticket) (track.Upload, e
 		return s.pool.SendBatch(ctx, &batch).Close()
 	})
 	if err != nil {
-		return track.Upload{}, s.failure("open an upload", err)
+		return track.Upload{}, s.refusable("open an upload", err)
 	}
 	switch verdict {
 	case "opened":
@@ -117,29 +119,68 @@ func (s *Store) BeginMultipart(ctx context.Context, id track.ID, multipartID str
 }
 
 // giveUp runs a statement that gives up uploads among ids, its first argument, and returns
-// them; it fails the new tracks that nothing comes for any more. All of it is one
-// transaction, and one round trip.
+// them; then it fails the new tracks that nothing comes for any more.
 func (s *Store) giveUp(ctx context.Context, statement string, ids []track.ID, args ...any) (givenUp []track.Upload, err error) {
 	err = retry(ctx, func() error {
-		var batch pgx.Batch
-		batch.Queue(statement, append([]any{texts(ids)}, args...)...).Query(func(rows pgx.Rows) (err error) {
-			givenUp, err = collectUploads(rows, nil)
-			return err
-		})
-		batch.Queue(s.sql("lock_new_tracks"), texts(ids))
-		batch.Queue(s.sql("fail_new_tracks"), texts(ids))
-		return s.pool.SendBatch(ctx, &batch).Close()
+		givenUp, err = collectUploads(s.pool.Query(ctx, statement, append([]any{texts(ids)}, args...)...))
+		return err
 	})
+	if err == nil && len(givenUp) > 0 {
+		s.failNewTracks(ctx, givenUp)
+	}
 	return givenUp, err
 }
 
-// AbortUpload gives up a pending upload, and returns the upload as it then is: in any
-// state but pending. track.ErrNotFound: the user has no such upload.
+// failNewTracks fails the new tracks of uploads for which nothing is open any more. The uploads
+// are given up whatever becomes of this: where it fails, the sweep does it (FailNewTracks), and
+// tells.
+func (s *Store) failNewTracks(ctx context.Context, uploads []track.Upload) {
+	ids := make([]track.ID, len(uploads))
+	for i, u := range uploads {
+		ids[i] = u.ID
+	}
+	_ = retry(ctx, func() error {
+		_, err := s.pool.Exec(ctx, s.sql("fail_new_tracks"), texts(ids))
+		return err
+	})
+}
+
+// FailNewTracks fails the tracks that still wait for a first file though their uploads were
+// given up within grace, and returns their number. One that the platform's table refuses holds
+// up no other: the error joins what it says of each.
+func (s *Store) FailNewTracks(ctx context.Context, grace time.Duration) (n int64, err error) {
+	var ids []track.ID
+	err = retry(ctx, func() error {
+		rows, err := s.pool.Query(ctx, s.sql("uploads_of_new_tracks"), grace)
+		if err != nil {
+			return err
+		}
+		ids, err = pgx.CollectRows(rows, pgx.RowTo[track.ID])
+		return err
+	})
+	if err != nil || len(ids) == 0 {
+		return 0, s.failure("new tracks that nothing comes for", err)
+	}
+	refusals, err := apart(ids, func(some []track.ID) error {
+		return retry(ctx, func() error {
+			tag, err := s.pool.Exec(ctx, s.sql("fail_new_tracks"), texts(some))
+			n += tag.RowsAffected()
+			return err
+		})
+	})
+	for _, r := range refusals {
+		err = errors.Join(err, fmt.Errorf("track of upload %s: %w", r.item, r.err))
+	}
+	return n, s.failure("fail new tracks", err)
+}
+
+// AbortUpload gives up an open upload, also an expired one, and returns the upload as it then
+// is: stored, failed or aborted. track.ErrNotFound: the user has no such upload.
 func (s *Store) AbortUpload(ctx context.Context, user, id track.ID) (track.Upload, error) {
 	u, err := s.abort(ctx, user, id, true)
 	if errors.Is(err, track.ErrNotFound) {
-		// It was settled before, perhaps while this statement waited for its row: states
-		// other than pending are final, so what is read now holds.
+		// It was settled before, perhaps while this statement waited for its row: that is
+		// final, so what is read now holds.
 		return s.Upload(ctx, user, id)
 	}
 	return u, err

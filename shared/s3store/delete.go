@@ -17,11 +17,23 @@ import (
 // Delete removes every version of exactly this key, delete markers too. A key that is not
 // there is no error.
 func (s *Store) Delete(ctx context.Context, key string) error {
+	return s.Remove(ctx, key, func(context.Context) error { return nil })
+}
+
+// Remove is Delete for bytes that somebody may have come to need: it looks what is there, and
+// removes that, each version only if mayGo, asked right before, returns no error; else it
+// returns that error. What is written meanwhile is another version, and stays, however long
+// this process is stopped on the way. Where the server keeps no versions, mayGo alone stands
+// between.
+func (s *Store) Remove(ctx context.Context, key string, mayGo func(context.Context) error) error {
 	versions, err := s.versions(ctx, key)
 	if err != nil {
 		return failure(ctx, "list the versions of", key, err)
 	}
 	for _, v := range versions {
+		if err := mayGo(ctx); err != nil {
+			return err
+		}
 		_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key, VersionId: v.id})
 		if err := failure(ctx, "delete", key, err); err != nil && !errors.Is(err, track.ErrNotFound) {
 			return err

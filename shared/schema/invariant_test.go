@@ -85,6 +85,8 @@ func TestEveryCheckRefuses(t *testing.T) {
 		"track_uploads_backend_check":       {upload + "backend = 'tape'"},
 		"track_uploads_size_check":          {upload + "size = 0", upload + "size = 11", upload + "max_size = 0, size = NULL"},
 		"track_uploads_checksum_check":      {upload + "checksum_value = 'x'"},
+		"track_uploads_attempts_check":      {upload + "attempts = -1"},
+		"track_uploads_read_check":          {upload + "read_offset = 1", upload + "read_state = 'x'", upload + "read_offset = -1, read_state = 'x'"},
 		"track_uploads_idempotency_check":   {upload + "idempotency_key = 'x'"},
 
 		"track_discards_backend_check": {discard + "backend = 'tape'"},

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -30,7 +31,9 @@ func (r *run) noteDeleted() {
 			}
 		} else if _, err := r.Store.NoteDiscards(r.ctx, left); err != nil {
 			r.failed(err)
-			return
+			if !errors.Is(err, track.ErrRefused) {
+				return
+			}
 		}
 		r.counts.Deleted += tracks(left)
 	}
@@ -85,7 +88,7 @@ func (r *run) sweepDiscards(name string, b Backend) {
 // remove removes the bytes of due notes, unless something names them again. It reports
 // whether it has made more notes.
 func (r *run) remove(b Backend, due []track.Discard) (more bool) {
-	due, names := r.named(due)
+	due, names := r.named(r.stillDue(due))
 	if len(due) == 0 {
 		return false
 	}
@@ -134,6 +137,40 @@ func (r *run) remove(b Backend, due []track.Discard) (more bool) {
 	return noted > 0
 }
 
+// stillDue leaves those of due notes whose bytes no upload wants: before the bytes of an expired
+// one go, they are looked for once more, as their event may be lost. What came before this look
+// is stored, what comes after it has come after the grace. One that could not be looked at, or
+// whose track could not be made to name it, waits for the next sweep.
+func (r *run) stillDue(due []track.Discard) []track.Discard {
+	isLate := func(d track.Discard) bool { return d.Reason == "expired" }
+	var keys []string
+	for _, d := range due {
+		if isLate(d) {
+			keys = append(keys, d.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return due
+	}
+	uploads, err := r.Store.UploadsByKey(r.ctx, keys)
+	if err != nil {
+		r.failed(err)
+		return slices.DeleteFunc(due, isLate)
+	}
+	uploads = slices.DeleteFunc(uploads, func(u track.Upload) bool { return u.State != track.UploadExpired })
+	wanted := make(map[string]bool)
+	for _, u := range uploads {
+		wanted[u.Key] = true
+	}
+	for _, u := range r.confirm(uploads) {
+		delete(wanted, u.Key)
+	}
+	return slices.DeleteFunc(due, func(d track.Discard) bool { return wanted[d.Key] })
+}
+
+// errNotNow is of a note that is not as it was when it was marked.
+var errNotNow = errors.New("the note of its removal has changed")
+
 // removeOne removes what a marked note names. It tells whether that is gone now, and how
 // many others it has noted, which have to go first or besides.
 func (r *run) removeOne(b Backend, d track.Discard) (gone bool, noted int64, err error) {
@@ -147,7 +184,18 @@ func (r *run) removeOne(b Backend, d track.Discard) (gone bool, noted int64, err
 		noted, err = r.Store.NoteDiscards(r.ctx, []track.Discard{plain})
 		return false, noted, err
 	}
-	switch err := b.Delete(r.ctx, d.Key); {
+	// R8: whoever is stopped between mark and removal looks again. A database that does not
+	// answer keeps the bytes.
+	mayGo := func(ctx context.Context) error {
+		may, err := r.Store.MayGo(ctx, d, r.Grace)
+		if err == nil && !may {
+			err = errNotNow
+		}
+		return err
+	}
+	switch err := b.Remove(r.ctx, d.Key, mayGo); {
+	case errors.Is(err, errNotNow):
+		return false, 0, nil // another sweep has seen to it, or the next one does
 	case errors.Is(err, track.ErrNotRegular):
 		r.did(removal("keep", d, "not a file"), &r.counts.Kept)
 		return false, 0, nil

@@ -82,9 +82,9 @@ type faultyConfirmer struct {
 	*fault
 }
 
-func (c faultyConfirmer) Confirm(ctx context.Context, ids ...track.ID) (settled []track.Upload, err error) {
-	err = c.around("confirm", func() (err error) { settled, err = c.Confirmer.Confirm(ctx, ids...); return err })
-	return settled, err
+func (c faultyConfirmer) ConfirmEach(ctx context.Context, ids []track.ID, dryRun bool) (each []track.Confirmation, err error) {
+	err = c.around("confirm", func() (err error) { each, err = c.Confirmer.ConfirmEach(ctx, ids, dryRun); return err })
+	return each, err
 }
 
 type faultyBackend struct {
@@ -92,8 +92,8 @@ type faultyBackend struct {
 	*fault
 }
 
-func (b faultyBackend) Delete(ctx context.Context, key string) error {
-	return b.around("delete", func() error { return b.Backend.Delete(ctx, key) })
+func (b faultyBackend) Remove(ctx context.Context, key string, mayGo func(context.Context) error) error {
+	return b.around("delete", func() error { return b.Backend.Remove(ctx, key, mayGo) })
 }
 
 func (b faultyBackend) AbortMultipart(ctx context.Context, key, multipartID string) error {

@@ -16,25 +16,31 @@ import (
 	"trackstore/shared/track"
 )
 
-// Confirmer settles pending uploads whose bytes are there; package ingest's.
+// Confirmer settles open uploads whose bytes are there; package ingest's.
 type Confirmer interface {
-	// Confirm returns uploads as they then are, also beside an error: those whose bytes are not
-	// there, or could not be looked at, stay pending. The error does not tell of which uploads
-	// it is. It may be repeated.
-	Confirm(ctx context.Context, uploads ...track.ID) ([]track.Upload, error)
-	// Preview returns the same and changes nothing.
-	Preview(ctx context.Context, uploads ...track.ID) ([]track.Upload, error)
+	// ConfirmEach looks at each upload once. Those whose bytes are not there stay as they are;
+	// one that could not be looked at or settled holds up no other. It may be repeated. A dry
+	// run returns the same and changes nothing. The error is where none could be read.
+	ConfirmEach(ctx context.Context, ids []track.ID, dryRun bool) ([]track.Confirmation, error)
 }
 
 // Uploads keeps tickets.
 type Uploads interface {
-	// UnsettledUploads lists up to limit pending uploads, those that end first, first, from
-	// the one after "after" on. It reads only.
-	UnsettledUploads(ctx context.Context, after track.Upload, limit int) ([]track.Upload, error)
+	// UnsettledUploads lists pending uploads, those that end first, first, and notes them as
+	// looked at. A crash after it leaves them to the next sweep.
+	UnsettledUploads(ctx context.Context, spec track.LookSpec) ([]track.Upload, error)
+	// LateUploads lists expired uploads whose grace is not over, the newest first, and notes
+	// them as looked at. Those whose removal has begun are left out.
+	LateUploads(ctx context.Context, spec track.LookSpec) ([]track.Upload, error)
+	// UploadsByKey returns the uploads that bear keys. It reads only.
+	UploadsByKey(ctx context.Context, keys []string) ([]track.Upload, error)
 	// ExpireUploads expires those that are pending and overdue by the database's clock, and
 	// returns them. The same statement notes their keys for removal. It may be repeated: what
 	// is expired is not returned again. After track.ErrUnavailable they may be expired.
 	ExpireUploads(ctx context.Context, ids []track.ID) ([]track.Upload, error)
+	// FailNewTracks fails tracks that wait for a first file though nothing comes for them, and
+	// returns their number. The error joins those of tracks that the platform's table refuses.
+	FailNewTracks(ctx context.Context, grace time.Duration) (int64, error)
 	// UsedMultiparts returns the ids of those that somebody still sends parts to. It reads only.
 	UsedMultiparts(ctx context.Context, backend string, begun []track.Multipart) ([]string, error)
 }
@@ -45,7 +51,8 @@ type Discards interface {
 	// it is noted. It reads only.
 	DeletedBytes(ctx context.Context, grace time.Duration, after track.Discard, limit int) ([]track.Discard, error)
 	// NoteDiscards enters notes, those that are not there yet, and returns how many it did. It
-	// may be repeated; after track.ErrUnavailable they may be there.
+	// may be repeated; after track.ErrUnavailable they may be there. One that the database does
+	// not take is track.ErrRefused, and the others are entered.
 	NoteDiscards(ctx context.Context, discards []track.Discard) (int64, error)
 	// DueDiscards lists up to limit notes of a backend whose grace is over and whose bytes are
 	// not known to be gone, the oldest first, from the one after "after" on: also those that
@@ -63,6 +70,9 @@ type Removals interface {
 	// Once a mark is committed, no row is made to name the bytes. It may be repeated; after
 	// track.ErrUnavailable they may be marked, and nothing may be removed until it says so.
 	MarkDiscards(ctx context.Context, discards []track.Discard, names [][]string, grace time.Duration, dryRun bool) (marked map[int64]bool, err error)
+	// MayGo reports whether the bytes of a note may be removed at this moment: it is as it was,
+	// still marked, and not longer than grace ago, by the database's clock. It reads only.
+	MayGo(ctx context.Context, d track.Discard, grace time.Duration) (bool, error)
 	// DiscardsGone notes that the bytes of marked discards are removed. It may be repeated;
 	// where it fails, the notes are due again, and to remove bytes twice is no error.
 	DiscardsGone(ctx context.Context, discards []track.Discard) error
@@ -84,14 +94,13 @@ type Store interface {
 
 // Backend is a storage backend. Each call may be repeated, also after track.ErrUnavailable.
 type Backend interface {
-	// Head returns the current version of a key. track.ErrNotFound: there is none, or the
-	// bucket is not there.
-	Head(ctx context.Context, key, versionID string) (track.Object, error)
 	// List yields the current objects under a prefix. After an error it yields no more.
 	List(ctx context.Context, prefix string) iter.Seq2[track.Object, error]
-	// Delete removes every version of a key; one that is not there is no error.
+	// Remove looks what is there of a key, and removes that, each version only where mayGo,
+	// asked right before, returns no error; else it returns that error. What is written
+	// meanwhile is another version, and stays. A key that is not there is no error.
 	// track.ErrNotRegular: it is no file, and stays.
-	Delete(ctx context.Context, key string) error
+	Remove(ctx context.Context, key string, mayGo func(context.Context) error) error
 
 	// ListMultiparts yields the multipart uploads under a prefix that are begun and not over.
 	ListMultiparts(ctx context.Context, prefix string) iter.Seq2[track.Multipart, error]
@@ -142,7 +151,7 @@ type Counts struct {
 	Stored     int     `json:"stored"`  // uploads that were found complete
 	Refused    int     `json:"refused"` // uploads whose bytes are not what was declared
 	Aborted    int     `json:"aborted"` // uploads whose track was deleted
-	Expired    int     `json:"expired"` // uploads that nothing came for
+	Expired    int     `json:"expired"` // uploads that nothing came for in time
 	Multiparts int     `json:"multiparts_aborted"`
 	Deleted    int     `json:"deleted_tracks"` // tracks whose bytes became due
 	Removed    int     `json:"removed"`        // objects and files
@@ -167,6 +176,8 @@ func New(c Config) *Sweeper { return &Sweeper{c} }
 func (s *Sweeper) Run(ctx context.Context, o Options) (Counts, error) {
 	r := newRun(ctx, s.Config, o)
 	r.settleUploads()
+	r.settleLate()
+	r.failNewTracks()
 	for name, b := range r.there {
 		r.sweepMultiparts(name, b)
 	}

@@ -1,7 +1,7 @@
 package sweep
 
 import (
-	"errors"
+	"context"
 	"slices"
 	"time"
 
@@ -11,68 +11,74 @@ import (
 // settleUploads looks at every pending upload: its event may be lost. Those whose bytes
 // are there are settled; of the others, those that are overdue expire.
 func (r *run) settleUploads() {
-	var last track.Upload
+	r.lookAtAll(r.Store.UnsettledUploads, func(absent []track.Upload) {
+		overdue := slices.DeleteFunc(absent, func(u track.Upload) bool { return u.State != track.UploadExpired })
+		if len(overdue) > 0 {
+			r.expire(overdue)
+		}
+	})
+}
+
+// settleLate looks at every upload that is expired and whose grace is not over: its bytes may
+// have come since, for a request that began in time is not refused.
+func (r *run) settleLate() {
+	r.lookAtAll(r.Store.LateUploads, func([]track.Upload) {})
+}
+
+// lookAtAll confirms all uploads that next lists, each once, a batch at a time; then sees to
+// those whose bytes are not there.
+func (r *run) lookAtAll(next func(context.Context, track.LookSpec) ([]track.Upload, error), see func(absent []track.Upload)) {
+	spec := track.LookSpec{Limit: batchSize, Grace: r.Grace, DryRun: r.DryRun}
 	for r.goOn() {
-		pending, err := r.Store.UnsettledUploads(r.ctx, last, batchSize)
+		spec.Since = time.Since(r.started)
+		uploads, err := next(r.ctx, spec)
 		if err != nil {
 			r.failed(err)
 			return
 		}
-		if len(pending) == 0 {
+		if len(uploads) == 0 {
 			return
 		}
-		last = pending[len(pending)-1]
-		pending = slices.DeleteFunc(pending, func(u track.Upload) bool { return r.there[u.Backend] == nil })
-		r.settle(pending)
+		spec.After = uploads[len(uploads)-1]
+		see(r.confirm(slices.DeleteFunc(uploads, func(u track.Upload) bool { return r.there[u.Backend] == nil })))
 	}
 }
 
-// settle confirms uploads, and lets those expire that are overdue and whose bytes are not
-// there. The rest waits: also an overdue one that could not be looked at.
-func (r *run) settle(pending []track.Upload) {
-	ids := make([]track.ID, len(pending))
-	for i, u := range pending {
+// confirm settles uploads whose bytes are there, and returns those whose bytes are not. One that
+// could not be looked at is neither: it waits for the next sweep.
+func (r *run) confirm(uploads []track.Upload) (absent []track.Upload) {
+	if len(uploads) == 0 {
+		return nil
+	}
+	ids := make([]track.ID, len(uploads))
+	for i, u := range uploads {
 		ids[i] = u.ID
 	}
-	confirm := r.Confirm.Confirm
-	if r.DryRun {
-		confirm = r.Confirm.Preview
-	}
-	settled, err := confirm(r.ctx, ids...)
+	each, err := r.Confirm.ConfirmEach(r.ctx, ids, r.DryRun)
 	if err != nil {
 		r.failed(err)
+		return nil
 	}
-	var overdue []track.Upload
-	for _, u := range settled {
-		switch u.State {
-		case track.UploadStored:
-			r.did(action("confirm", u, string(u.State)), &r.counts.Stored)
-		case track.UploadFailed:
-			r.did(action("confirm", u, string(u.Reason)), &r.counts.Refused)
-		case track.UploadAborted:
-			r.did(action("confirm", u, "its track is deleted"), &r.counts.Aborted)
-		case track.UploadPending:
-			// The error does not tell of which uploads it is: look once more.
-			if r.isOverdue(u) && (err == nil || r.isAbsent(u)) {
-				overdue = append(overdue, u)
-			}
+	for _, c := range each {
+		switch {
+		case c.Err != nil:
+			r.failed(c.Err)
+		case c.State == track.UploadStored:
+			r.did(action("confirm", c.Upload, string(c.State)), &r.counts.Stored)
+		case c.State == track.UploadFailed:
+			r.did(action("confirm", c.Upload, string(c.Reason)), &r.counts.Refused)
+		case c.State == track.UploadAborted:
+			r.did(action("confirm", c.Upload, "its track is deleted"), &r.counts.Aborted)
+		default:
+			absent = append(absent, c.Upload)
 		}
 	}
-	if len(overdue) > 0 {
-		r.expire(overdue)
-	}
-}
-
-func (r *run) isOverdue(u track.Upload) bool { return u.ExpiresAt.Before(time.Now()) }
-
-func (r *run) isAbsent(u track.Upload) bool {
-	_, err := r.there[u.Backend].Head(r.ctx, u.Key, "")
-	return errors.Is(err, track.ErrNotFound)
+	return absent
 }
 
 // expire gives uploads up. The row goes first, so that nobody is told "stored" of what is
 // about to go. A crash before the abort leaves parts that sweepMultiparts finds; bytes
-// that come by a URL that is good for a moment longer are discards already.
+// that are in no parts are looked for until their grace is over, and noted for removal then.
 func (r *run) expire(overdue []track.Upload) {
 	expired := overdue
 	if !r.DryRun {
@@ -95,6 +101,17 @@ func (r *run) expire(overdue []track.Upload) {
 			r.failed(err)
 		}
 	})
+}
+
+// failNewTracks fails the tracks that nothing comes for, where that could not be done when
+// their uploads were given up: they were locked, or a crash came between.
+func (r *run) failNewTracks() {
+	if r.DryRun || !r.goOn() {
+		return
+	}
+	if _, err := r.Store.FailNewTracks(r.ctx, r.Grace); err != nil {
+		r.failed(err)
+	}
 }
 
 func action(do string, u track.Upload, why string) Action {

@@ -15,6 +15,11 @@ var (
 	// ErrPlace says nothing of any track: the disk or the bucket is another one than it should
 	// be, is full, takes no writes, or does not speak S3. Whoever meets it ends; not retryable.
 	ErrPlace = errors.New("the disk or the bucket cannot be worked with")
+	// ErrLocked is of a track that another transaction holds: nothing waits for it; retryable.
+	ErrLocked = errors.New("locked by another transaction")
+	// ErrRefused is of a row that the platform's table does not take: a CHECK, a length, a
+	// trigger, a policy. Others are not held up by it; see RefusedError.
+	ErrRefused = errors.New("the platform's table refuses it")
 
 	ErrNoSchema = errors.New("the database's schema is missing or too old") // the migrations were not applied
 
@@ -28,5 +33,24 @@ var (
 
 // IsRetryable reports whether the same call may succeed later.
 func IsRetryable(err error) bool {
-	return errors.Is(err, ErrThrottled) || errors.Is(err, ErrUnavailable)
+	return errors.Is(err, ErrThrottled) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrLocked)
 }
+
+// RefusedError is ErrRefused with what the database says of it. It is for logs: clients are
+// not shown a platform's constraints.
+type RefusedError struct {
+	Code       string // SQLSTATE; empty: the row stayed as it was without an error
+	Constraint string // its name, where it is one
+	Text       string // the database's, or what was seen
+}
+
+func (e *RefusedError) Error() string {
+	text := ErrRefused.Error() + ": " + e.Text
+	if e.Code != "" {
+		text += " (SQLSTATE " + e.Code + ")"
+	}
+	return text
+}
+
+// Is makes it ErrRefused.
+func (e *RefusedError) Is(target error) bool { return target == ErrRefused }

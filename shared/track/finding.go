@@ -1,5 +1,20 @@
 package track
 
+// Settlement is what became of findings.
+type Settlement struct {
+	Settled []Upload // by this call; the others were settled before, or their bytes do not count any more
+	// Refused says of which uploads the platform's table did not take the file, and why:
+	// ErrRefused, or ErrLocked. They stay as they were, for another try, or are among Settled
+	// as failed.
+	Refused map[ID]error
+}
+
+// Confirmation is what came of a look at an upload's bytes.
+type Confirmation struct {
+	Upload       // as it then is
+	Err    error // why its bytes could not be looked at, or it could not be settled; nil also where they are not there
+}
+
 // Finding is what a look at a pending upload's bytes showed.
 type Finding struct {
 	UploadID ID

@@ -2,7 +2,17 @@ package track
 
 import "time"
 
-// UploadState is where an upload stands. Pending is the only state that changes.
+// LookSpec says which uploads a sweep looks at next. Others are not looked at twice for it: what
+// another sweep has looked at within Since is left out, and what is returned counts as looked at.
+type LookSpec struct {
+	After  Upload        // from the one after it on; zero: from the first on
+	Limit  int           // at most so many
+	Since  time.Duration // how long ago this sweep began
+	Grace  time.Duration // how long the bytes of expired uploads stay
+	DryRun bool          // what is returned does not count as looked at
+}
+
+// UploadState is where an upload stands. Pending changes, and Expired, until the grace is over.
 type UploadState string
 
 // The states of an upload.
@@ -10,8 +20,8 @@ const (
 	UploadPending UploadState = "pending"
 	UploadStored  UploadState = "stored"  // checked, and the track was made to point at it
 	UploadFailed  UploadState = "failed"  // the bytes are not what the ticket says; see Reason
-	UploadExpired UploadState = "expired" // nothing came in time
-	UploadAborted UploadState = "aborted" // the client gave it up
+	UploadExpired UploadState = "expired" // nothing came in time; it is stored yet if its bytes come before the grace is over
+	UploadAborted UploadState = "aborted" // the client gave it up, or its track was deleted
 )
 
 // Reason says why an upload failed.
@@ -22,6 +32,7 @@ const (
 	SizeMismatch     Reason = "size_mismatch"
 	ChecksumMismatch Reason = "checksum_mismatch"
 	NotAudio         Reason = "not_audio"
+	PlatformRefused  Reason = "platform_refused" // the platform's table did not take the file
 )
 
 // Method is how a client sends an upload's bytes.
@@ -55,6 +66,7 @@ type Upload struct {
 	Checksum    *Checksum // nil: not declared
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
+	FinishedAt  time.Time // when it left Pending; zero: it did not
 }
 
 // UploadPage says which of a user's uploads are wanted, newest first.
@@ -63,6 +75,9 @@ type UploadPage struct {
 	After ID          // the last upload of the page before; zero: from the newest on
 	Limit int         // at most so many
 }
+
+// IsOpen reports whether bytes that come for u are still looked at: it is pending, or expired.
+func (u Upload) IsOpen() bool { return u.State == UploadPending || u.State == UploadExpired }
 
 // Ticket is what is asked of the database when an upload is opened: the upload, whose
 // State, Seq and times the database sets, and the rules that it must hold to.

@@ -356,8 +356,9 @@ func TestCompleteOfAnOverdueUpload(t *testing.T) {
 	if done := s.complete(o, nil).want(200); done["state"] != "stored" {
 		t.Errorf("complete: %v", done)
 	}
-	s.complete(late, nil).refused(409, upload.NotUploaded)
+	s.complete(late, nil).refused(409, upload.Expired)
 	s.sql("UPDATE track_uploads SET state = 'expired', finished_at = now() WHERE id = $1", late.str("upload_id"))
-	s.complete(late, nil).refused(409, upload.NotPending)
+	s.complete(late, nil).refused(409, upload.Expired)
 	s.call("DELETE", "/v1/uploads/"+late.str("upload_id"), nil).want(204)
+	s.complete(late, nil).refused(409, upload.NotPending)
 }

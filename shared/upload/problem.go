@@ -24,6 +24,8 @@ const (
 	NotUploaded          Code = "not_uploaded"           // 409: the bytes are not there; the upload stays pending
 	AlreadyStored        Code = "already_stored"         // 409: too late, the track has this file
 	NotPending           Code = "not_pending"            // 409: the upload failed, expired or was aborted
+	Expired              Code = "expired"                // 409: the upload's time is over, and its bytes have not come
+	PlatformRefused      Code = "platform_refused"       // 409: the platform's table does not take it
 	NotReady             Code = "not_ready"              // 409: the track has no audio yet
 	PayloadTooLarge      Code = "payload_too_large"      // 413: the body of the request
 	FileTooLarge         Code = "file_too_large"         // 413: the file that was announced
@@ -44,6 +46,8 @@ var statuses = map[Code]int{
 	NotUploaded:          http.StatusConflict,
 	AlreadyStored:        http.StatusConflict,
 	NotPending:           http.StatusConflict,
+	Expired:              http.StatusConflict,
+	PlatformRefused:      http.StatusConflict,
 	NotReady:             http.StatusConflict,
 	PayloadTooLarge:      http.StatusRequestEntityTooLarge,
 	FileTooLarge:         http.StatusRequestEntityTooLarge,
@@ -100,6 +104,8 @@ func problemOf(err error) *problem {
 		return refuse(TooManyPending, "complete or abort some of your open uploads first")
 	case errors.Is(err, track.ErrIdempotencyConflict):
 		return refuse(IdempotencyConflict, "this Idempotency-Key was used for a request with another body")
+	case errors.Is(err, track.ErrRefused):
+		return refuse(PlatformRefused, "the platform's table does not take it; the log says why")
 	case errors.Is(err, track.ErrInvalidParts):
 		return refuse(InvalidParts, "parts: the storage refuses the list; each part but the last has at least 5 MiB")
 	case errors.Is(err, track.ErrOutsideRoot):

@@ -125,9 +125,9 @@ func decodePart(at string, value json.RawMessage) (track.Part, error) {
 func (a *api) complete(r *http.Request, u track.Upload, named []track.Part) (track.Upload, error) {
 	ctx := r.Context()
 	switch {
-	case u.State == track.UploadExpired || u.State == track.UploadAborted:
+	case u.State == track.UploadAborted:
 		return u, refuse(NotPending, "the upload is %s", u.State)
-	case u.State != track.UploadPending:
+	case !u.IsOpen():
 		return u, nil
 	case u.Method != track.MethodMultipart && named != nil:
 		return u, refuse(InvalidRequest, "parts: the upload's method is %s, which has no parts", u.Method)
@@ -145,7 +145,7 @@ func (a *api) complete(r *http.Request, u track.Upload, named []track.Part) (tra
 	}
 	// A twin of this call may be putting the parts together: until it is done, the storage
 	// has neither the parts nor the file.
-	for wait := 50 * time.Millisecond; u.State == track.UploadPending && u.MultipartID != "" && unclear == nil && wait < 5*time.Second; wait *= 2 {
+	for wait := 50 * time.Millisecond; u.IsOpen() && u.MultipartID != "" && unclear == nil && wait < 5*time.Second; wait *= 2 {
 		select {
 		case <-ctx.Done():
 			return u, ctx.Err()
@@ -163,6 +163,11 @@ func (a *api) complete(r *http.Request, u track.Upload, named []track.Part) (tra
 			return u, unclear
 		}
 		return u, refuse(NotUploaded, "the bytes are not there yet; the upload stays pending")
+	case track.UploadExpired:
+		if unclear != nil {
+			return u, unclear
+		}
+		return u, refuse(Expired, "the upload's time is over, and its bytes are not there")
 	}
 	return u, refuse(NotPending, "the upload is %s", u.State)
 }

@@ -48,6 +48,28 @@ func New(t testing.TB) Set {
 	return s
 }
 
+// OpenAs returns another store over the same database, whose connections take on a role that
+// may read and write every table, and that row level security holds for.
+func (s Set) OpenAs(role string) *pgstore.Store {
+	s.T.Helper()
+	s.Exec(`DO $$ BEGIN CREATE ROLE ` + role + `; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`)
+	s.Exec("GRANT ALL ON ALL TABLES IN SCHEMA public TO " + role)
+	s.Exec("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO " + role)
+	at, err := url.Parse(s.URL)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	query := at.Query()
+	query.Set("role", role)
+	at.RawQuery = query.Encode()
+	store, err := pgstore.Open(s.T.Context(), at.String(), 16)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.T.Cleanup(store.Close)
+	return store
+}
+
 // OpenS3 returns the store over a bucket.
 func OpenS3(t testing.TB, bucket testenv.Bucket) *s3store.Store {
 	t.Helper()

@@ -1,6 +1,6 @@
 -- Expires those of the uploads that are pending and overdue, and returns them. Their bytes may
--- still come, by a URL that is good for a moment longer: so they are noted for removal, by the
--- statement that gives them up.
+-- still come, or be there by now: until their grace is over they are looked for. They are noted
+-- for removal by the statement that gives them up, so that no crash forgets them.
 WITH overdue AS MATERIALIZED (
 	SELECT id FROM track_uploads
 	WHERE id = ANY ($1::text[]::uuid[]) AND state = 'pending' AND expires_at <= now()

@@ -7,7 +7,7 @@
 -- row stays as it is. A note that was renewed meanwhile has a new grace, and is left out.
 --
 -- The mark comes before the removal (R6). A crash after it leaves a mark without removal;
--- the next sweep looks and marks again. A row that is undeleted after its grace, at this
+-- the next sweep looks and marks again, and its mark is the one that counts for may_go. A row that is undeleted after its grace, at this
 -- very moment, is too late.
 WITH input AS MATERIALIZED (
 	SELECT * FROM jsonb_to_recordset($2::jsonb) AS i (id bigint, discarded_at timestamptz, names text[])
@@ -38,7 +38,7 @@ WITH input AS MATERIALIZED (
 ), wanted AS (
 	DELETE FROM track_discards d USING checked c WHERE d.id = c.id AND c.named RETURNING d.id
 ), marked AS (
-	UPDATE track_discards d SET removed_at = coalesce(d.removed_at, now())
+	UPDATE track_discards d SET removed_at = now()
 	FROM checked c WHERE d.id = c.id AND NOT c.named
 	RETURNING d.id
 )
