@@ -22,13 +22,15 @@ import (
 //
 // Errors are problem+json: 403 for a signature that is wrong or has expired, 400, 411 and
 // 413 for what differs from what was signed, 412 where the key is taken. Bytes count only
-// when all of them are there; the answer follows when they are on disk.
+// when all of them are there; the answer follows when they are on disk. Date, signature and
+// headers are judged before the body, those of a form once its fields are there: what began in
+// time is not refused for ending late. A body that stands still for StallTime is given up.
 func (s *Store) Handler() http.Handler {
 	prefix := ""
 	if s.cfg.URL != nil {
 		prefix = s.cfg.URL.Path
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return Impatient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.allowOrigin(w, r)
 		key, below := strings.CutPrefix(r.URL.Path, prefix+"/")
 		if !below && r.URL.Path != prefix {
@@ -38,7 +40,7 @@ func (s *Store) Handler() http.Handler {
 		if err := s.serve(w, r, key); err != nil {
 			s.answer(w, r, err)
 		}
-	})
+	}), StallTime)
 }
 
 func (s *Store) serve(w http.ResponseWriter, r *http.Request, key string) error {

@@ -11,10 +11,12 @@ import (
 	"io"
 	"io/fs"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,24 +31,30 @@ import (
 // All that a signature may cover is handed on as it came.
 type guard struct {
 	proxy *httputil.ReverseProxy
+	credentials
 	spool string // folder for bodies that are too large for memory
 	// hangUp closes connections to versitygw that have nothing to do. It waits for ten seconds, before it stops, for one
 	// that was made and that no request has come to use.
-	hangUp func()
+	hangUp    func()
+	upstream  string
+	transport *http.Transport
 }
 
 // memoryLimit is the size up to which a body is held in memory, in bytes.
 const memoryLimit = 1 << 20
 
 // newGuard returns a guard of the server at upstream, which tells onCreate of each object that was created.
-func newGuard(upstream, spool string, onCreate func(s3event.Created), logTo io.Writer) *guard {
+func newGuard(upstream, spool string, c credentials, onCreate func(s3event.Created), logTo io.Writer) *guard {
 	transport := &http.Transport{
 		MaxIdleConnsPerHost: 256,
 		DisableCompression:  true, // or it would ask for gzip on its own
 	}
 	return &guard{
-		spool:  spool,
-		hangUp: transport.CloseIdleConnections,
+		upstream:    upstream,
+		transport:   transport,
+		spool:       spool,
+		credentials: c,
+		hangUp:      transport.CloseIdleConnections,
 		proxy: &httputil.ReverseProxy{
 			Transport: refusals{transport},
 			ErrorLog:  log.New(logTo, "s3 guard: ", 0),
@@ -71,12 +79,32 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.proxy.ServeHTTP(w, r)
 		return
 	}
+	signed, isSigned := signatureOf(r)
+	isGood := isSigned && signed.isInTime(time.Now()) && g.fits(signed, r)
+	if isSigned && !isGood && (r.ContentLength < 0 || r.ContentLength > probeSize) && g.refusedAtOnce(w, r) {
+		return
+	}
+	form, err := g.readForm(r)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
 	body, err := g.receive(r)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
 	defer body.Close() //nolint:errcheck // it was only read
+	switch now := time.Now(); {
+	case form != nil && !form.isInTime(now):
+		err = g.renewBody(form, r, body, now)
+	case isGood && !signed.isInTime(now):
+		g.renewRequest(signed, r, now)
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
 
 	// A client that goes away from here on must not cut off the request upstream. (Without cancel, as the proxy asks
 	// the connection itself where a context cannot end.)
@@ -91,6 +119,58 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(body.md5))
 	}
 	g.proxy.ServeHTTP(w, r)
+}
+
+// renewBody puts a renewed form in the place of the one that came. The body may lie in a file: its beginning is in
+// memory, too.
+func (g *guard) renewBody(f *form, r *http.Request, body *spooled, now time.Time) error {
+	added, start, err := g.renewForm(f, body.start, now)
+	if err != nil {
+		return err
+	}
+	rest := io.Reader(bytes.NewReader(nil))
+	if body.file != nil {
+		if _, err := body.file.Seek(int64(len(body.start)), io.SeekStart); err != nil {
+			return err
+		}
+		rest = body.file
+	}
+	body.Reader, body.start = io.MultiReader(bytes.NewReader(start), rest), start
+	if r.ContentLength > 0 {
+		r.ContentLength += int64(added)
+		r.Header.Set("Content-Length", strconv.FormatInt(r.ContentLength, 10))
+	}
+	return nil
+}
+
+// refusedAtOnce asks versitygw about a request without its body, and hands its refusal on, if it gives one. What it
+// would not refuse is left to be asked with all of the body.
+func (g *guard) refusedAtOnce(w http.ResponseWriter, r *http.Request) bool {
+	ended := make(chan struct{})
+	defer close(ended)
+	ask := r.Clone(r.Context())
+	// More than versitygw waits for, and not the digest of anything: nothing is taken for the body.
+	ask.Body = io.NopCloser(io.MultiReader(bytes.NewReader(make([]byte, probeSize)), &pending{ended}))
+	if ask.Header.Get("Content-Md5") == "" {
+		ask.Header.Set("Content-Md5", "AAAAAAAAAAAAAAAAAAAAAA==")
+	}
+	path, query, _ := strings.Cut(r.RequestURI, "?")
+	ask.URL = &url.URL{Scheme: "http", Host: g.upstream, Opaque: path, RawQuery: query}
+	ask.RequestURI = ""
+	ask.Header.Del("Expect")
+	answer, err := g.transport.RoundTrip(ask)
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode/100 != 4 {
+		return false
+	}
+	maps.Copy(w.Header(), answer.Header)
+	w.Header().Set("Connection", "close") // the rest of the body is not read
+	w.WriteHeader(answer.StatusCode)
+	_, _ = io.Copy(w, io.LimitReader(answer.Body, 64<<10)) // the client is gone
+	return true
 }
 
 // refusals hands on also those answers that versitygw gives before it has read the body, as to a wrong signature.
@@ -194,7 +274,9 @@ func (g *guard) receive(r *http.Request) (*spooled, error) {
 // refuse answers a request whose body did not arrive, as S3 would, and ends its connection.
 func refuse(w http.ResponseWriter, err error) {
 	status, code := http.StatusBadRequest, "IncompleteBody"
-	if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
+	if errors.Is(err, errForm) {
+		status, code = http.StatusForbidden, "AccessDenied"
+	} else if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
 		status, code = http.StatusInternalServerError, "InternalError" // ours: the spool cannot be written
 	}
 	w.Header().Set("Connection", "close")

@@ -24,7 +24,7 @@ func TestGuardHandsOnWhatItGot(t *testing.T) {
 		got, gotBody = r, string(b)
 	}))
 	t.Cleanup(upstream.Close)
-	front := httptest.NewServer(newGuard(strings.TrimPrefix(upstream.URL, "http://"), t.TempDir(), func(s3event.Created) {}, t.Output()))
+	front := httptest.NewServer(newGuard(strings.TrimPrefix(upstream.URL, "http://"), t.TempDir(), credentials{}, func(s3event.Created) {}, t.Output()))
 	t.Cleanup(front.Close)
 
 	for _, size := range []int{0, 1, memoryLimit, memoryLimit + 1, 3 * memoryLimit} {

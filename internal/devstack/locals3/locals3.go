@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"trackstore/internal/devstack/child"
+	"trackstore/shared/diskstore"
 	"trackstore/shared/s3event"
 )
 
@@ -118,8 +119,8 @@ func start(ctx context.Context, cfg Config) (_ *Server, err error) {
 			cfg.OnCreate(event.JSON())
 		}
 	}
-	s.guard = newGuard(strings.TrimPrefix(s.DirectEndpoint, "http://"), spool, onCreate, cfg.Log)
-	s.front = &http.Server{Handler: s.guard, ReadHeaderTimeout: 10 * time.Second}
+	s.guard = newGuard(strings.TrimPrefix(s.DirectEndpoint, "http://"), spool, credentials{s.AccessKey, s.SecretKey, s.Region}, onCreate, cfg.Log)
+	s.front = &http.Server{Handler: diskstore.Impatient(s.guard, diskstore.StallTime), ReadHeaderTimeout: 10 * time.Second}
 	go s.front.Serve(listener) //nolint:errcheck // ends with Stop
 	return s, nil
 }
