@@ -5,13 +5,9 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/base64"
-	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"log"
-	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -86,12 +82,12 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	form, err := g.readForm(r)
 	if err != nil {
-		refuse(w, err)
+		refuse(w, r, err)
 		return
 	}
 	body, err := g.receive(r)
 	if err != nil {
-		refuse(w, err)
+		refuse(w, r, err)
 		return
 	}
 	defer body.Close() //nolint:errcheck // it was only read
@@ -102,7 +98,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.renewRequest(signed, r, now)
 	}
 	if err != nil {
-		refuse(w, err)
+		refuse(w, r, err)
 		return
 	}
 
@@ -141,36 +137,6 @@ func (g *guard) renewBody(f *form, r *http.Request, body *spooled, now time.Time
 		r.Header.Set("Content-Length", strconv.FormatInt(r.ContentLength, 10))
 	}
 	return nil
-}
-
-// refusedAtOnce asks versitygw about a request without its body, and hands its refusal on, if it gives one. What it
-// would not refuse is left to be asked with all of the body.
-func (g *guard) refusedAtOnce(w http.ResponseWriter, r *http.Request) bool {
-	ended := make(chan struct{})
-	defer close(ended)
-	ask := r.Clone(r.Context())
-	// More than versitygw waits for, and not the digest of anything: nothing is taken for the body.
-	ask.Body = io.NopCloser(io.MultiReader(bytes.NewReader(make([]byte, probeSize)), &pending{ended}))
-	if ask.Header.Get("Content-Md5") == "" {
-		ask.Header.Set("Content-Md5", "AAAAAAAAAAAAAAAAAAAAAA==")
-	}
-	path, query, _ := strings.Cut(r.RequestURI, "?")
-	ask.URL = &url.URL{Scheme: "http", Host: g.upstream, Opaque: path, RawQuery: query}
-	ask.RequestURI = ""
-	ask.Header.Del("Expect")
-	answer, err := g.transport.RoundTrip(ask)
-	if err != nil {
-		return false
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode/100 != 4 {
-		return false
-	}
-	maps.Copy(w.Header(), answer.Header)
-	w.Header().Set("Connection", "close") // the rest of the body is not read
-	w.WriteHeader(answer.StatusCode)
-	_, _ = io.Copy(w, io.LimitReader(answer.Body, 64<<10)) // the client is gone
-	return true
 }
 
 // refusals hands on also those answers that versitygw gives before it has read the body, as to a wrong signature.
@@ -269,20 +235,4 @@ func (g *guard) receive(r *http.Request) (*spooled, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return &spooled{file, start.Bytes(), file, digest.Sum(nil)}, nil
-}
-
-// refuse answers a request whose body did not arrive, as S3 would, and ends its connection.
-func refuse(w http.ResponseWriter, err error) {
-	status, code := http.StatusBadRequest, "IncompleteBody"
-	if errors.Is(err, errForm) {
-		status, code = http.StatusForbidden, "AccessDenied"
-	} else if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
-		status, code = http.StatusInternalServerError, "InternalError" // ours: the spool cannot be written
-	}
-	w.Header().Set("Connection", "close")
-	w.Header().Set("Content-Type", "application/xml")
-	w.WriteHeader(status)
-	fmt.Fprintf(w, "%s<Error><Code>%s</Code><Message>", xml.Header, code)
-	_ = xml.EscapeText(w, []byte(err.Error())) // fails only with the connection
-	fmt.Fprint(w, "</Message></Error>")
 }
