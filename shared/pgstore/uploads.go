@@ -14,12 +14,15 @@ import (
 // scanUpload reads the upload_columns, and what stands behind them.
 func scanUpload(row pgx.Row, more ...any) (track.Upload, error) {
 	var u track.Upload
-	var sum track.Checksum
+	var sum, sent track.Checksum
 	err := row.Scan(append([]any{&u.ID, &u.Seq, &u.TrackID, &u.UserID, &u.State, &u.Reason, &u.Detail, &u.Method, &u.Backend, &u.Key,
 		&u.MultipartID, &u.PartSize, &u.Size, &u.MaxSize, &u.Format, &u.ContentType,
-		&sum.Algorithm, &sum.Value, &u.CreatedAt, &u.ExpiresAt, &u.FinishedAt}, more...)...)
+		&sum.Algorithm, &sum.Value, &sent.Algorithm, &sent.Value, &u.VersionID, &u.CreatedAt, &u.ExpiresAt, &u.FinishedAt}, more...)...)
 	if sum.Algorithm != "" {
 		u.Checksum = &sum
+	}
+	if sent.Algorithm != "" {
+		u.SentChecksum = &sent
 	}
 	return u, err
 }
@@ -106,6 +109,16 @@ func (s *Store) PendingUploads(ctx context.Context, user track.ID) ([]track.ID, 
 	}
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[track.ID])
 	return ids, s.failure("open uploads", err)
+}
+
+// NameChecksum notes the checksum that a user names once a file is sent: the bytes of an
+// upload that is not settled must have it. It may be repeated; the last one counts.
+func (s *Store) NameChecksum(ctx context.Context, user, id track.ID, sum track.Checksum) error {
+	err := retry(ctx, func() error {
+		_, err := s.pool.Exec(ctx, s.sql("name_checksum"), id, user, sum.Algorithm, sum.Value)
+		return err
+	})
+	return s.failure("name the checksum of upload "+id.String(), err)
 }
 
 // BeginMultipart records the backend's id of a multipart upload, unless there is one, and

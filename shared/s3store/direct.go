@@ -115,6 +115,10 @@ func (d *direct) head(ctx context.Context, key string) (object track.Object, ok 
 		VersionID:   response.Header.Get("x-amz-version-id"),
 		Size:        response.ContentLength,
 		ContentType: response.Header.Get("Content-Type"),
+		Headers: addedHeaders(map[string]string{
+			"Content-Encoding": response.Header.Get("Content-Encoding"),
+			"Content-Language": response.Header.Get("Content-Language"),
+		}),
 	}
 	if at, err := time.Parse(http.TimeFormat, response.Header.Get("Last-Modified")); err == nil {
 		object.ModTime = at

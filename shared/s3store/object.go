@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,6 +43,10 @@ func (s *Store) Head(ctx context.Context, key, versionID string) (track.Object, 
 		Size:        aws.ToInt64(out.ContentLength),
 		ContentType: aws.ToString(out.ContentType),
 		ModTime:     aws.ToTime(out.LastModified),
+		Headers: addedHeaders(map[string]string{
+			"Content-Encoding": aws.ToString(out.ContentEncoding),
+			"Content-Language": aws.ToString(out.ContentLanguage),
+		}),
 	}
 	if out.ChecksumType != types.ChecksumTypeComposite { // a composite one is of the parts' sums
 		object.Checksums = checksums(map[track.Algorithm]*string{
@@ -51,6 +56,22 @@ func (s *Store) Head(ctx context.Context, key, versionID string) (track.Object, 
 		})
 	}
 	return object, nil
+}
+
+// addedHeaders returns those that an object has. What the signatures of GETs override, and
+// what says nothing, is not among them.
+func addedHeaders(values map[string]string) map[string]string {
+	var added map[string]string
+	for name, value := range values {
+		if value == "" || name == "Content-Encoding" && strings.EqualFold(value, "identity") {
+			continue
+		}
+		if added == nil {
+			added = make(map[string]string)
+		}
+		added[name] = value
+	}
+	return added
 }
 
 func checksums(values map[track.Algorithm]*string) []track.Checksum {

@@ -1,6 +1,7 @@
 package s3store
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -31,17 +32,20 @@ func (s *Store) SignPut(ctx context.Context, spec track.PutSpec) (track.SignedPu
 	return track.SignedPut{URL: put.URL, Headers: headers}, err
 }
 
-// SignGet signs GETs, with any Range, or HEADs of one object.
+// SignGet signs GETs, with any Range, or HEADs of one object. What else its sender may have
+// stored with the object (Cache-Control, Content-Disposition, Expires) is overridden: a key
+// is written once, so that its bytes may be kept for as long as the URL lives.
 func (s *Store) SignGet(ctx context.Context, spec track.GetSpec) (track.SignedURL, error) {
-	query := url.Values{}
-	for name, value := range map[string]string{
-		"versionId":                    spec.VersionID,
-		"response-content-type":        spec.ContentType,
-		"response-content-disposition": spec.Disposition,
-	} {
-		if value != "" {
-			query.Set(name, value)
-		}
+	query := url.Values{
+		"response-content-disposition": {cmp.Or(spec.Disposition, "inline")},
+		"response-cache-control":       {"private, max-age=" + strconv.FormatInt(seconds(spec.TTL), 10)},
+		"response-expires":             {time.Now().Add(spec.TTL).UTC().Format(http.TimeFormat)},
+	}
+	if spec.VersionID != "" {
+		query.Set("versionId", spec.VersionID)
+	}
+	if spec.ContentType != "" {
+		query.Set("response-content-type", spec.ContentType)
 	}
 	method := http.MethodGet
 	if spec.Head {

@@ -18,6 +18,9 @@ type Object struct {
 	ContentType string
 	ModTime     time.Time
 	Checksums   []Checksum // of the whole object; may be empty
+	// Headers are what would be served with the object, and cannot be served otherwise, of
+	// what its sender added: Content-Encoding, Content-Language. Mostly nil.
+	Headers map[string]string
 }
 
 // Checksum returns the object's sum by algorithm, where the backend knows it.

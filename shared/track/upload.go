@@ -63,10 +63,13 @@ type Upload struct {
 	MaxSize     int64  // bytes
 	Format      Format
 	ContentType string    // canonical
-	Checksum    *Checksum // nil: not declared
-	CreatedAt   time.Time
-	ExpiresAt   time.Time
-	FinishedAt  time.Time // when it left Pending; zero: it did not
+	Checksum    *Checksum // declared when it was opened; nil: none
+	// SentChecksum was named when the bytes were sent; nil: none. The bytes must have both.
+	SentChecksum *Checksum
+	VersionID    string // of the object that was settled, where the bucket keeps versions
+	CreatedAt    time.Time
+	ExpiresAt    time.Time
+	FinishedAt   time.Time // when it left Pending; zero: it did not
 }
 
 // UploadPage says which of a user's uploads are wanted, newest first.

@@ -153,6 +153,32 @@ func uuid(dst **track.ID) reader {
 	}
 }
 
+// checksum reads the checksum of a whole file. A string is taken for its CRC64NVME, as it is
+// of a part.
+func checksum(dst **track.Checksum) reader {
+	return func(at string, value json.RawMessage) error {
+		if value[0] == '"' {
+			return crc64nvme(dst)(at, value)
+		}
+		var algorithm, sum *string
+		if err := (fields{"algorithm": text(&algorithm), "value": text(&sum)}).object(at, value); err != nil {
+			return err
+		}
+		if algorithm == nil || sum == nil {
+			return refuse(InvalidRequest, "%s: needs algorithm and value", at)
+		}
+		c := track.Checksum{Algorithm: track.Algorithm(*algorithm), Value: *sum}
+		if c.Algorithm.Size() == 0 {
+			return refuse(InvalidRequest, "%s.algorithm: is none of CRC64NVME, SHA256, CRC32C", at)
+		}
+		if err := c.Validate(); err != nil {
+			return refuse(InvalidRequest, "%s.value: %v", at, err)
+		}
+		*dst = &c
+		return nil
+	}
+}
+
 // crc64nvme reads a checksum that goes without its algorithm's name.
 func crc64nvme(dst **track.Checksum) reader {
 	return func(at string, value json.RawMessage) error {

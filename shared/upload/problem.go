@@ -23,6 +23,7 @@ const (
 	IdempotencyConflict  Code = "idempotency_conflict"   // 409: the key was used for another request
 	NotUploaded          Code = "not_uploaded"           // 409: the bytes are not there; the upload stays pending
 	AlreadyStored        Code = "already_stored"         // 409: too late, the track has this file
+	ChecksumMismatch     Code = "checksum_mismatch"      // 409: the upload is stored, and its bytes have another checksum
 	NotPending           Code = "not_pending"            // 409: the upload failed, expired or was aborted
 	Expired              Code = "expired"                // 409: the upload's time is over, and its bytes have not come
 	PlatformRefused      Code = "platform_refused"       // 409: the platform's table does not take it
@@ -45,6 +46,7 @@ var statuses = map[Code]int{
 	IdempotencyConflict:  http.StatusConflict,
 	NotUploaded:          http.StatusConflict,
 	AlreadyStored:        http.StatusConflict,
+	ChecksumMismatch:     http.StatusConflict,
 	NotPending:           http.StatusConflict,
 	Expired:              http.StatusConflict,
 	PlatformRefused:      http.StatusConflict,

@@ -17,11 +17,9 @@ type openRequest struct {
 	Filename    *string
 	ContentType *string
 	Size        *int64
-	Checksum    *checksumRequest
+	Checksum    *track.Checksum
 	Method      *string
 }
-
-type checksumRequest struct{ Algorithm, Value *string }
 
 func (q *openRequest) decode(body []byte) error {
 	return fields{
@@ -31,13 +29,7 @@ func (q *openRequest) decode(body []byte) error {
 		"content_type": text(&q.ContentType),
 		"size":         whole(&q.Size),
 		"method":       text(&q.Method),
-		"checksum": func(at string, value json.RawMessage) error {
-			q.Checksum = &checksumRequest{}
-			return fields{
-				"algorithm": text(&q.Checksum.Algorithm),
-				"value":     text(&q.Checksum.Value),
-			}.object(at, value)
-		},
+		"checksum":     checksum(&q.Checksum),
 	}.decode(body)
 }
 
@@ -79,10 +71,7 @@ func (a *api) ticket(q *openRequest) (track.Ticket, error) {
 	case *q.Size > a.Limits.MaxBytes:
 		return t, refuse(FileTooLarge, "size: a file may have up to %d bytes", a.Limits.MaxBytes)
 	}
-	t.Size, t.MaxSize = *q.Size, a.Limits.MaxBytes
-	if t.Checksum, err = q.Checksum.checksum(); err != nil {
-		return t, err
-	}
+	t.Size, t.MaxSize, t.Checksum = *q.Size, a.Limits.MaxBytes, q.Checksum
 	if t.Method, err = a.method(q.Method, t.Size); err != nil {
 		return t, err
 	}
@@ -130,23 +119,6 @@ func orEmpty(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-func (q *checksumRequest) checksum() (*track.Checksum, error) {
-	if q == nil {
-		return nil, nil
-	}
-	if q.Algorithm == nil || q.Value == nil {
-		return nil, refuse(InvalidRequest, "checksum: needs algorithm and value")
-	}
-	c := track.Checksum{Algorithm: track.Algorithm(*q.Algorithm), Value: *q.Value}
-	if c.Algorithm.Size() == 0 {
-		return nil, refuse(InvalidRequest, "checksum.algorithm: is none of CRC64NVME, SHA256, CRC32C")
-	}
-	if err := c.Validate(); err != nil {
-		return nil, refuse(InvalidRequest, "checksum.value: %v", err)
-	}
-	return &c, nil
 }
 
 func (a *api) method(asked *string, size int64) (track.Method, error) {

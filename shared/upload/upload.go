@@ -46,11 +46,15 @@ type Authenticator interface {
 	Listener(*http.Request) (user track.ID, playsAll bool, err error)
 }
 
-// Confirmer looks at the bytes of pending uploads, now, and settles those that are
-// there: stored or failed. It returns the uploads as they then are; those whose bytes
-// have not come stay pending.
+// Confirmer looks at the bytes of uploads. Both methods may be repeated.
 type Confirmer interface {
+	// Confirm settles, now, those pending uploads whose bytes are there: stored or failed. It
+	// returns the uploads as they then are, also beside an error, which is of those that
+	// could not be looked at; those whose bytes have not come stay pending.
 	Confirm(ctx context.Context, uploads ...track.ID) ([]track.Upload, error)
+	// Has reports whether the bytes of a stored upload have a checksum; track.ErrNotFound
+	// where they are not there any more.
+	Has(ctx context.Context, u track.Upload, sum track.Checksum) (bool, error)
 }
 
 // Tickets keeps uploads. Somebody else's are track.ErrNotFound.
@@ -67,6 +71,9 @@ type Tickets interface {
 
 // Transitions moves pending uploads on. Each compares the state before it sets it.
 type Transitions interface {
+	// NameChecksum has whoever looks at the bytes compare this checksum, too. An upload that
+	// is settled stays what it is, without an error.
+	NameChecksum(ctx context.Context, user, id track.ID, sum track.Checksum) error
 	// BeginMultipart records the backend's id unless there is one, and returns the one that
 	// holds; track.ErrNotFound where the upload is not pending.
 	BeginMultipart(ctx context.Context, id track.ID, multipartID string) (string, error)

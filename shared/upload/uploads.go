@@ -3,6 +3,7 @@ package upload
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -80,13 +81,14 @@ func (a *api) completeUpload(w http.ResponseWriter, r *http.Request, by caller) 
 		return err
 	}
 	var named []track.Part
+	var sum *track.Checksum
 	if body != nil {
 		list := array(track.MaxParts, func(at string, value json.RawMessage) error {
 			p, err := decodePart(at, value)
 			named = append(named, p)
 			return err
 		})
-		if err := (fields{"parts": list}).decode(body); err != nil {
+		if err := (fields{"parts": list, "checksum": checksum(&sum)}).decode(body); err != nil {
 			return err
 		}
 	}
@@ -94,10 +96,37 @@ func (a *api) completeUpload(w http.ResponseWriter, r *http.Request, by caller) 
 	if err != nil {
 		return err
 	}
+	if sum != nil {
+		// Before anybody looks at the bytes, unless the event was quicker.
+		if err := a.Store.NameChecksum(r.Context(), by.user, u.ID, *sum); err != nil {
+			return err
+		}
+	}
 	if u, err = a.complete(r, u, named); err != nil {
 		return err
 	}
+	if sum != nil && u.State == track.UploadStored {
+		if err := a.compare(r.Context(), u, *sum); err != nil {
+			return err
+		}
+	}
 	return answer(w, http.StatusOK, statusOf(u))
+}
+
+// compare refuses a checksum that the bytes of a stored upload have not: whoever stored it
+// may have looked before the client named it. Bytes that have made way for newer ones are
+// not there to be compared.
+func (a *api) compare(ctx context.Context, u track.Upload, sum track.Checksum) error {
+	same, err := a.Confirm.Has(ctx, u, sum)
+	switch {
+	case errors.Is(err, track.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case !same:
+		return refuse(ChecksumMismatch, "the upload is stored, and its bytes have another %s", sum.Algorithm)
+	}
+	return nil
 }
 
 func decodePart(at string, value json.RawMessage) (track.Part, error) {
