@@ -19,7 +19,7 @@ import (
 )
 
 type uploadCmd struct {
-	Files    []string      `arg:"" name:"file" help:"Audio files."`
+	Files    []fileName    `arg:"" name:"file" help:"Audio files."`
 	URL      string        `name:"url" help:"The server; default TRACKSTORE_URL."`
 	Title    string        `help:"Title of the new track; default the file's name. For one file."`
 	Track    string        `help:"Make the file the new one of this track. For one file."`
@@ -81,8 +81,8 @@ type uploadRun struct {
 	out    *uploadOutput
 }
 
-func (r *uploadRun) one(ctx context.Context, name string) {
-	result := uploadResult{Event: "upload", File: name}
+func (r *uploadRun) one(ctx context.Context, name fileName) {
+	result := uploadResult{Event: "upload", File: string(name)}
 	upload, size, err := r.send(ctx, name)
 	result.UploadID, result.TrackID, result.State, result.Reason, result.Bytes = upload.ID, upload.TrackID, upload.State, upload.Reason, size
 	switch {
@@ -113,25 +113,18 @@ func explain(u client.Upload) string {
 	return text
 }
 
-func (r *uploadRun) send(ctx context.Context, name string) (client.Upload, int64, error) {
-	file, err := os.Open(name)
+func (r *uploadRun) send(ctx context.Context, name fileName) (client.Upload, int64, error) {
+	file, info, err := name.open()
 	if err != nil {
 		return client.Upload{}, 0, err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return client.Upload{}, 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return client.Upload{}, 0, &os.PathError{Op: "upload", Path: name, Err: errors.New("not a regular file")}
-	}
 	sum, err := client.Checksum(ctx, file)
 	if err != nil {
 		return client.Upload{}, 0, err
 	}
 
-	base := filepath.Base(name)
+	base := name.shown()
 	request := client.Request{
 		TrackID:  r.Track,
 		Title:    r.Title,

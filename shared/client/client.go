@@ -81,10 +81,16 @@ type Multipart struct {
 	Parts     []SignedPart `json:"parts"` // the first ones; SignParts gives the others
 }
 
-// SignedPart is the URL for one part's PUT.
+// SignedPart is the URL for one part's PUT, and the headers to send with it, verbatim.
 type SignedPart struct {
-	Number int32  `json:"part_number"`
-	URL    string `json:"url"`
+	Number int32 `json:"part_number"`
+	track.SignedPut
+}
+
+// WantedPart is a part that is to be signed.
+type WantedPart struct {
+	Number   int32  `json:"part_number"`
+	Checksum string `json:"checksum,omitempty"` // CRC64NVME in base64: the storage then refuses other bytes; empty: none
 }
 
 // Upload is what the server says of an upload.
@@ -92,6 +98,7 @@ type Upload struct {
 	ID      string            `json:"upload_id"`
 	TrackID string            `json:"track_id"`
 	State   track.UploadState `json:"state"`
+	Method  track.Method      `json:"method"`
 	Reason  track.Reason      `json:"reason"`
 	Detail  string            `json:"detail"` // of one that failed: what was found, for people
 	Parts   []track.Part      `json:"parts"`  // of a pending multipart: those that the storage has
@@ -112,20 +119,30 @@ func (c *Client) Get(ctx context.Context, id string) (Upload, error) {
 	return u, err
 }
 
-// SignParts signs up to 1,000 parts.
-func (c *Client) SignParts(ctx context.Context, id string, numbers ...int32) ([]SignedPart, error) {
+// SignParts signs up to 1,000 parts, in the order of parts.
+func (c *Client) SignParts(ctx context.Context, id string, parts ...WantedPart) ([]SignedPart, error) {
 	var answer struct {
 		Parts []SignedPart `json:"parts"`
 	}
-	err := c.call(ctx, http.MethodPost, "/v1/uploads/"+id+"/parts", "", map[string]any{"part_numbers": numbers}, &answer)
+	err := c.call(ctx, http.MethodPost, "/v1/uploads/"+id+"/parts", "", map[string]any{"parts": parts}, &answer)
 	return answer.Parts, err
 }
 
 // Complete says that all bytes are sent, and has them checked. parts is for multiparts only.
 func (c *Client) Complete(ctx context.Context, id string, parts []track.Part) (Upload, error) {
-	var body any
+	return c.CompleteWith(ctx, id, parts, nil)
+}
+
+// CompleteWith is Complete with the checksum of the file, for who knows it only now; nil:
+// none. Bytes with another one fail. Where the upload was stored before the checksum was
+// named, it stays so, and the error is a Problem of the code checksum_mismatch.
+func (c *Client) CompleteWith(ctx context.Context, id string, parts []track.Part, sum *track.Checksum) (Upload, error) {
+	body := map[string]any{}
 	if parts != nil {
-		body = map[string]any{"parts": parts}
+		body["parts"] = parts
+	}
+	if sum != nil {
+		body["checksum"] = sum
 	}
 	var u Upload
 	err := c.call(ctx, http.MethodPost, "/v1/uploads/"+id+"/complete", "", body, &u)

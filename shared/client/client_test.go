@@ -43,7 +43,7 @@ func start(t *testing.T, urlTTL time.Duration) *stage {
 	secret := config.Auth{Secret: config.NewSecret("0123456789abcdef0123456789abcdef")}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	server := httptest.NewServer(upload.New(upload.Config{
-		Limits: upload.Limits{MaxBytes: 1 << 30, SingleMaxBytes: 4 << 20, URLTTL: urlTTL, TTL: time.Hour, MaxPending: 50},
+		Limits: upload.Limits{MaxBytes: 1 << 30, SingleMaxBytes: 4 << 20, URLTTL: urlTTL, TTL: time.Hour, MaxPending: 50, PlaybackURLTTL: time.Hour},
 		Auth:   auth.New(secret), Store: s.Store, NewFiles: track.S3, Log: log,
 		Confirm:  ingest.New(ingest.Config{Uploads: s.Store, Backends: map[string]ingest.Backend{track.S3: s.S3}, Log: log}),
 		Backends: map[string]upload.Backend{track.S3: s.S3},

@@ -85,10 +85,6 @@ func (c *Client) sendParts(ctx context.Context, t Ticket, size int64, file io.Re
 	}
 	m := t.Multipart
 	partSize := func(n int32) int64 { return min(m.PartSize, size-int64(n-1)*m.PartSize) }
-	signed := map[int32]string{}
-	for _, p := range m.Parts {
-		signed[p.Number] = p.URL
-	}
 	have := map[int32]string{}
 	for _, p := range now.Parts {
 		if p.Size == partSize(p.Number) {
@@ -110,16 +106,7 @@ func (c *Client) sendParts(ctx context.Context, t Ticket, size int64, file io.Re
 	for _, n := range missing {
 		g.Go(func() error {
 			body := io.NewSectionReader(file, int64(n-1)*m.PartSize, partSize(n))
-			etag, err := c.put(gctx, body, progress, func(earlier int) (track.SignedPut, error) {
-				if url := signed[n]; url != "" && earlier == 0 {
-					return track.SignedPut{URL: url}, nil
-				}
-				fresh, err := c.SignParts(gctx, t.ID, n)
-				if err != nil {
-					return track.SignedPut{}, err
-				}
-				return track.SignedPut{URL: fresh[0].URL}, nil
-			})
+			etag, err := c.put(gctx, body, progress, func(int) (track.SignedPut, error) { return c.signPart(gctx, t.ID, n, body) })
 			mu.Lock()
 			defer mu.Unlock()
 			have[n] = etag
@@ -142,6 +129,23 @@ func (c *Client) sendParts(ctx context.Context, t Ticket, size int64, file io.Re
 	}
 	slices.SortFunc(parts, func(a, b track.Part) int { return int(a.Number - b.Number) })
 	return c.Complete(ctx, t.ID, parts)
+}
+
+// signPart signs a part with the checksum of its bytes: where they are damaged on the way,
+// the storage refuses the part, and only that is sent again.
+func (c *Client) signPart(ctx context.Context, id string, number int32, body *io.SectionReader) (track.SignedPut, error) {
+	sum, err := Checksum(ctx, io.NewSectionReader(body, 0, body.Size()))
+	if err != nil {
+		return track.SignedPut{}, err
+	}
+	signed, err := c.SignParts(ctx, id, WantedPart{Number: number, Checksum: sum.Value})
+	if err != nil {
+		return track.SignedPut{}, err
+	}
+	if len(signed) != 1 {
+		return track.SignedPut{}, errors.New("the server did not sign the part that it was asked for")
+	}
+	return signed[0].SignedPut, nil
 }
 
 // wait returns an upload once it is settled.

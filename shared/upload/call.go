@@ -82,7 +82,7 @@ func (c *call) finish(log *slog.Logger, r *http.Request) {
 	}
 	_, route, _ := strings.Cut(r.Pattern, " ")
 	c.attrs = append(c.attrs, slog.String("method", r.Method), slog.String("route", route),
-		slog.Int("status", c.status), slog.Duration("duration", time.Since(c.started)))
+		slog.Int("status", c.status), slog.Int64("duration_ms", time.Since(c.started).Milliseconds()))
 	log.LogAttrs(r.Context(), level, "request", c.attrs...)
 }
 

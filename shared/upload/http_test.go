@@ -198,7 +198,7 @@ func TestTheLogTellsWhatHappened(t *testing.T) {
 			t.Fatal(err)
 		}
 		if entry["request_id"] == "edge-7" && (entry["method"] != "GET" || entry["route"] != "/v1/uploads/{upload_id}" || entry["status"] != 200.0 ||
-			entry["upload_id"] != done["upload_id"] || entry["track_id"] != done["track_id"] || entry["duration"] == nil) {
+			entry["upload_id"] != done["upload_id"] || entry["track_id"] != done["track_id"] || entry["duration_ms"] == nil) {
 			t.Errorf("logged: %s", line)
 		}
 	}
