@@ -80,6 +80,7 @@ func TestEveryCheckRefuses(t *testing.T) {
 		"track_uploads_reason_check":        {upload + "reason = 'not_audio'", upload + "state = 'failed', finished_at = now()"},
 		"track_uploads_reason_values_check": {upload + "state = 'failed', finished_at = now(), reason = 'ugly'"},
 		"track_uploads_detail_check":        {upload + "detail = 'the bytes are text'"},
+		"track_uploads_sent_checksum_check": {upload + "sent_checksum_value = 'x'"},
 		"track_uploads_method_check":        {upload + "method = 'ftp'"},
 		"track_uploads_part_size_check":     {upload + "part_size = 5", upload + "method = 'multipart'"},
 		"track_uploads_backend_check":       {upload + "backend = 'tape'"},
