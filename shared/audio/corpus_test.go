@@ -17,7 +17,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"trackstore/internal/audiotest"
-	"trackstore/internal/testenv"
 	"trackstore/shared/audio"
 	"trackstore/shared/track"
 )
@@ -96,7 +95,7 @@ func TestACorpusOfRealFiles(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"ffmpeg", "lame", "flac", "opusenc", "oggenc", "speexenc", "twolame", "wavpack", "sox"} {
 		if _, err := exec.LookPath(program); err != nil {
-			testenv.Skip(t, program+" is not installed")
+			t.Skip(program, "is not installed") // in CI that is a failure, as every skip
 		}
 	}
 	c := &corpus{TB: t, dir: t.TempDir(), seen: make(map[string]probed)}
