@@ -155,6 +155,7 @@ func TestFilesThatAreNotWhatTheTicketSays(t *testing.T) {
 		change func(*track.Ticket)
 		want   string
 	}
+	memo, wma := audiotest.M4A(1, 1), []byte("\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c")
 	unsized := func(t *track.Ticket) { t.Size, t.MaxSize = 0, 8000 }
 	cases := map[string]c{
 		"as declared":            {file, func(*track.Ticket) {}, "stored"},
@@ -164,6 +165,9 @@ func TestFilesThatAreNotWhatTheTicketSays(t *testing.T) {
 		"of any size, too large": {append(file[:8000:8000], 0), unsized, "failed size_mismatch"},
 		"of any size, empty":     {nil, unsized, "failed size_mismatch"},
 		"HTML":                   {html, unsized, "failed not_audio"},
+		"a phone's voice memo":   {slices.Concat(memo[:8], []byte("3gp4"), memo[12:]), unsized, "stored"},
+		"an audio book":          {slices.Concat(memo[:8], []byte("M4B "), memo[12:]), unsized, "stored"},
+		"Windows Media":          {wma, unsized, "failed not_audio"},
 		"other audio":            {audiotest.FLAC(1, 1)[:8000], func(*track.Ticket) {}, "stored"}, // what was said of it is a hint
 		"FLAC declared and sent": {audiotest.FLAC(1, 1)[:8000], func(t *track.Ticket) { t.Format = track.FLAC }, "stored"},
 		"Vorbis under Opus":      {audiotest.OggVorbis(1, 1), func(t *track.Ticket) { t.Format, t.Size = track.Opus, 0 }, "stored"},
@@ -172,7 +176,7 @@ func TestFilesThatAreNotWhatTheTicketSays(t *testing.T) {
 		cases[string(a)+" that fits"] = c{file, declared(sum), "stored"}
 		cases[string(a)+" that does not"] = c{other, declared(sum), "failed checksum_mismatch"}
 	}
-	details := map[string]string{"failed size_mismatch": "declared 8000 bytes, the storage has ", "failed checksum_mismatch": "declared ", "failed not_audio": "the bytes are an HTML page"}
+	details := map[string]string{"failed size_mismatch": "declared 8000 bytes, the storage has ", "failed checksum_mismatch": "declared ", "failed not_audio": "the bytes are "}
 	for _, backend := range []string{track.S3, track.Local} {
 		for name, c := range cases {
 			u := r.ticket(track.ID{}, backend, file, c.change)
