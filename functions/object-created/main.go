@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"trackstore/shared/config"
+	"trackstore/shared/events"
 	"trackstore/shared/function"
 	"trackstore/shared/ingest"
 	"trackstore/shared/places"
@@ -12,7 +13,8 @@ import (
 
 func main() { function.Start(os.Getenv, config.Load[config.ObjectCreated], wire) }
 
-func wire(_ config.ObjectCreated, p *places.Places, r function.Runtime) function.Handler {
+func wire(cfg config.ObjectCreated, p *places.Places, r function.Runtime) function.Handler {
 	confirm := ingest.Config{Uploads: p.Database, Backends: places.Backends[ingest.Backend](p), Log: r.Log, Metrics: r.Metrics}
-	return function.Handle(ingest.New(confirm).Handle)
+	deliver := events.Config{Store: p.Database, Receivers: events.Receivers(cfg.Events, r.Access), Log: r.Log, Metrics: r.Metrics}
+	return function.Handle(events.After(ingest.New(confirm).Handle, events.New(deliver)))
 }

@@ -3,6 +3,7 @@ package devstack
 import (
 	"cmp"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -98,6 +99,10 @@ func (e *environment) plan(stateDir string, port int) (plan, error) {
 	e.choose("TRACK_LOCAL_URL", apiURL(port)+"/disk")
 	e.keep("TRACK_LOCAL_SECRET", newSecret)
 	e.keep("JWT_SECRET", newSecret)
+	if e.given("EVENTS_WEBHOOK_URL") == "" && e.given("EVENTS_BUS") == "" { // the stack tells itself
+		e.choose("EVENTS_WEBHOOK_URL", apiURL(port)+"/console/events")
+		e.keep("EVENTS_WEBHOOK_SECRET", newWebhookSecret)
+	}
 	// Tokens travel in a header, never in a cookie: another origin's page gains nothing from being let in.
 	e.choose("CORS_ALLOWED_ORIGINS", "*")
 	return p, nil
@@ -108,6 +113,12 @@ func apiURL(port int) string {
 }
 
 func newSecret() string { return rand.Text() + rand.Text() } // 52 characters, 260 bits
+
+func newWebhookSecret() string {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	return "whsec_" + base64.StdEncoding.EncodeToString(key)
+}
 
 // portOf returns the port of a URL, 0 where there is none.
 func portOf(rawURL string) int {
@@ -126,15 +137,17 @@ func portOf(rawURL string) int {
 type settings struct {
 	api     config.PresignUpload
 	command config.Command
+	events  config.DeliverEvents
 }
 
 // settings reads everything, and reports every problem at once.
 func (e *environment) settings() (settings, error) {
 	var s settings
-	var apiErr, commandErr error
+	var apiErr, commandErr, eventsErr error
 	s.api, apiErr = config.Load[config.PresignUpload](e.get)
 	s.command, commandErr = config.Load[config.Command](e.get)
-	return s, merge(apiErr, commandErr)
+	s.events, eventsErr = config.Load[config.DeliverEvents](e.get)
+	return s, merge(apiErr, commandErr, eventsErr)
 }
 
 // merge makes one error of several of package config, with each problem once.

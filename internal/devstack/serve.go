@@ -6,10 +6,12 @@ import (
 	"net"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
+	lambda "github.com/aws/aws-lambda-go/events"
 
+	"trackstore/internal/awsdefault"
 	"trackstore/internal/devstack/console"
 	"trackstore/shared/auth"
+	"trackstore/shared/events"
 	"trackstore/shared/ingest"
 	"trackstore/shared/places"
 	"trackstore/shared/sweep"
@@ -22,6 +24,11 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 
 	ingester := ingest.New(ingest.Config{Uploads: st.Database, Backends: places.Backends[ingest.Backend](st.Places), Log: s.logger})
 	s.goRun("object-created", func(ctx context.Context) { s.queue.run(ctx, objectCreated(ingester), eventPatience) })
+
+	deliverer := events.New(events.Config{
+		Store: st.Database, Receivers: events.Receivers(s.settings.events.Events, awsdefault.Load), Log: s.logger,
+	})
+	s.goRun("deliver-events", func(ctx context.Context) { s.deliverOnSchedule(ctx, deliverer) })
 
 	sweeper := sweep.New(sweep.Config{
 		Store:     st.Database,
@@ -52,6 +59,7 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 		},
 		API:       handler,
 		Tracks:    st.Database,
+		Events:    st.Database,
 		Migration: migration,
 		Logger:    s.logger,
 	})
@@ -69,12 +77,31 @@ const eventPatience = 3 * time.Second
 
 // objectCreated invokes the function's handler with what Lambda would hand to it.
 func objectCreated(ingester *ingest.Ingester) consumer {
-	return func(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
+	return func(ctx context.Context, event lambda.SQSEvent) (lambda.SQSEventResponse, error) {
 		payload, err := json.Marshal(event)
 		if err != nil {
-			return events.SQSEventResponse{}, err
+			return lambda.SQSEventResponse{}, err
 		}
 		return ingester.Handle(ctx, payload)
+	}
+}
+
+// deliverEvery is how often events are looked for: object-created leaves them a moment before, and so do the API's own
+// statements.
+const deliverEvery = 300 * time.Millisecond
+
+func (s *stack) deliverOnSchedule(ctx context.Context, d *events.Deliverer) {
+	schedule := time.NewTicker(deliverEvery)
+	defer schedule.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-schedule.C:
+		}
+		if _, err := d.Deliver(ctx); err != nil && ctx.Err() == nil {
+			s.logger.ErrorContext(ctx, "deliver events", "err", err)
+		}
 	}
 }
 

@@ -112,6 +112,26 @@ func (d *Deliverer) Deliver(ctx context.Context) (Counts, error) {
 	return all, errors.Join(errs...)
 }
 
+// promptly is how long Deliver may go on after something else is done.
+const promptly = 5 * time.Second
+
+// After returns handle with a delivery at its end, so that what it wrote leaves at once. Whatever comes of that, the
+// answer is handle's: what stays is taken out on schedule.
+func After[In, Out any](handle func(context.Context, In) (Out, error), d *Deliverer) func(context.Context, In) (Out, error) {
+	if len(d.Receivers) == 0 {
+		return handle
+	}
+	return func(ctx context.Context, in In) (Out, error) {
+		out, err := handle(ctx, in)
+		delivering, cancel := context.WithTimeout(ctx, promptly)
+		defer cancel()
+		if _, failure := d.Deliver(delivering); failure != nil {
+			d.Log.WarnContext(ctx, "events are left to the schedule", "err", failure)
+		}
+		return out, err
+	}
+}
+
 // deliverTo takes out what is due for one receiver.
 func (d *Deliverer) deliverTo(ctx context.Context, r Receiver) (all Counts, err error) {
 	inARow := 0

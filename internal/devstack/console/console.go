@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"trackstore/shared/pgstore"
@@ -27,6 +28,11 @@ type listed struct {
 // Tracks lists the newest tracks.
 type Tracks interface {
 	RecentTracks(ctx context.Context, limit int) ([]pgstore.RecentTrack, error)
+}
+
+// Events lists the last events.
+type Events interface {
+	LastEvents(ctx context.Context, limit int) ([]track.EventRow, error)
 }
 
 // MigrationStatus is what the page shows of the migration.
@@ -59,6 +65,7 @@ type Config struct {
 	Session   func() (Session, error) // a fresh token at each call
 	API       http.Handler            // of the upload package
 	Tracks    Tracks
+	Events    Events
 	Migration Migration
 	Logger    *slog.Logger
 }
@@ -78,6 +85,9 @@ func Handler(c Config) http.Handler {
 		return c.Migration.Status(r.Context())
 	}))
 	mux.HandleFunc("POST /console/migration", c.migrate)
+	mux.HandleFunc("GET /console/events", c.answer(c.lastEvents))
+	// The stack's own webhook: the page reads the events where they are kept.
+	mux.HandleFunc("POST /console/events", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	return guard(mux)
 }
 
@@ -122,6 +132,25 @@ func (c Config) list(r *http.Request) (any, error) {
 		rows[i] = listed{t.Track, t.StorageBackend, t.MigrationState, t.MigrationError}
 	}
 	return map[string]any{"tracks": rows}, err
+}
+
+// lastEvents answers with the last events, the newest first.
+func (c Config) lastEvents(r *http.Request) (any, error) {
+	type event struct {
+		ID      track.ID         `json:"id"`
+		Type    string           `json:"type"`
+		TrackID track.ID         `json:"track_id"`
+		Time    time.Time        `json:"time"`
+		Webhook track.EventState `json:"webhook"`
+		Data    json.RawMessage  `json:"data"`
+	}
+	const recent = 20
+	rows, err := c.Events.LastEvents(r.Context(), recent)
+	all := []event{}
+	for _, e := range slices.Backward(rows) {
+		all = append(all, event{e.ID, e.Type.Name(), e.TrackID, e.CreatedAt, e.Webhook, e.Data})
+	}
+	return map[string]any{"events": all}, err
 }
 
 // audio lets an <audio> element, which cannot send a token, play the demo user's tracks.

@@ -10,6 +10,10 @@ WITH tried AS (
 	FROM (SELECT id FROM track_uploads WHERE id = $1 AND state IN ('pending', 'expired') FOR UPDATE) AS open
 	WHERE u.id = open.id
 	RETURNING u.*
+), told AS (
+	INSERT INTO track_events (track_id, type, data)
+	SELECT u.track_id, 'failed', {{event_data}} || jsonb_build_object('upload_id', u.id, 'reason', u.reason, 'detail', u.detail)
+	FROM (SELECT * FROM tried WHERE state = 'failed') AS u CROSS JOIN LATERAL (SELECT * FROM {{tracks}} t WHERE t.id = u.track_id OFFSET 0) AS t
 ), discarded AS (
 	INSERT INTO track_discards AS d (track_id, backend, storage_key, reason)
 	SELECT track_id, backend, storage_key, 'rejected' FROM tried WHERE state = 'failed'

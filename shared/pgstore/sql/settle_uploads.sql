@@ -114,7 +114,7 @@ WITH input AS MATERIALIZED (
 				CASE n.backend WHEN 's3' THEN coalesce(n.version_id, '') ELSE '' END,
 				CASE n.backend WHEN 'local' THEN n.storage_key ELSE '' END)
 		THEN t.id ELSE ('trackstore: a trigger makes something else of the row' || left(t.id::text, 0))::uuid
-	END AS id
+	END AS id, n.id AS upload_id, n.old_key = '' AND n.old_path = '' AS is_first, {{event_data}} AS data
 ), unchanged AS MATERIALIZED (
 	SELECT track_id FROM stored WHERE latest AND seq > upload_seq AND track_id NOT IN (SELECT id FROM replaced)
 ), outrun AS (
@@ -130,6 +130,14 @@ WITH input AS MATERIALIZED (
 ), done AS MATERIALIZED (
 	SELECT * FROM outcomes
 	WHERE state IN ('failed', 'aborted') OR state = 'stored' AND track_id NOT IN (SELECT track_id FROM unchanged)
+), told AS (
+	INSERT INTO track_events (track_id, type, data)
+	SELECT id, CASE WHEN is_first THEN 'ready' ELSE 'replaced' END, data || jsonb_build_object('upload_id', upload_id) FROM replaced
+	UNION ALL
+	SELECT o.track_id, 'failed', {{event_data}} || jsonb_build_object('upload_id', o.id, 'reason', o.reason, 'detail', o.detail)
+		|| CASE WHEN o.track_id IN (SELECT track_id FROM refusals) THEN '{"status": "failed"}'::jsonb ELSE '{}' END
+	FROM done o CROSS JOIN LATERAL (SELECT * FROM {{tracks}} t WHERE t.id = o.track_id OFFSET 0) AS t
+	WHERE o.state = 'failed'
 ), given_up AS MATERIALIZED (
 	SELECT DISTINCT ON (backend, storage_key) track_id, backend, storage_key, reason FROM (
 		SELECT track_id, 's3' AS backend, old_key AS storage_key, 'replaced' AS reason
