@@ -2,17 +2,11 @@ package ingest
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"hash"
-	"hash/crc32"
 	"io"
 	"maps"
 	"slices"
-
-	"github.com/minio/crc64nvme"
 
 	"trackstore/shared/audio"
 	"trackstore/shared/track"
@@ -21,7 +15,7 @@ import (
 // check looks at u's bytes: their size, their checksum where one was declared, and
 // whether they are audio. Of the kind of audio, the bytes decide. track.ErrNotFound: they are not there.
 // Every read names the version that HEAD found, so that all three speak of one object.
-func check(ctx context.Context, b Backend, u track.Upload) (track.Finding, error) {
+func (in *Ingester) check(ctx context.Context, b Backend, u track.Upload) (track.Finding, error) {
 	object, err := b.Head(ctx, u.Key, "")
 	if err != nil {
 		return track.Finding{}, err
@@ -31,15 +25,15 @@ func check(ctx context.Context, b Backend, u track.Upload) (track.Finding, error
 		f.Reason, f.Detail = track.SizeMismatch, wrongSize(u, object.Size)
 		return f, nil
 	}
+	sums, err := in.checksums(ctx, b, u.ID, object, algorithms(u)...)
+	if err != nil {
+		return f, err
+	}
 	for _, declared := range []*track.Checksum{u.Checksum, u.SentChecksum} {
 		if declared == nil {
 			continue
 		}
-		sum, err := checksum(ctx, b, object, declared.Algorithm)
-		if err != nil {
-			return f, err
-		}
-		if sum != *declared {
+		if sum := sums[declared.Algorithm]; sum != *declared {
 			f.Reason = track.ChecksumMismatch
 			f.Detail = fmt.Sprintf("declared %s %s, the bytes have %s", declared.Algorithm, declared.Value, sum.Value)
 			return f, nil
@@ -77,38 +71,6 @@ func wrongSize(u track.Upload, size int64) string {
 		return "the storage has no bytes"
 	}
 	return fmt.Sprintf("the storage has %d bytes, and may have up to %d", size, u.MaxSize)
-}
-
-// checksum returns an object's checksum: the backend's, else that of its bytes. Of a form
-// or of parts, S3 may know none of the whole object by the algorithm that was declared.
-func checksum(ctx context.Context, b Backend, object track.Object, a track.Algorithm) (track.Checksum, error) {
-	if sum, ok := object.Checksum(a); ok {
-		return sum, nil
-	}
-	var h hash.Hash
-	switch a {
-	case track.CRC64NVME:
-		h = crc64nvme.New()
-	case track.CRC32C:
-		h = crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	case track.SHA256:
-		h = sha256.New()
-	default:
-		return track.Checksum{}, fmt.Errorf("checksum of %q: algorithm %q is not known", object.Key, a)
-	}
-	body, err := b.Open(ctx, object.Key, object.VersionID, 0, -1)
-	if err != nil {
-		return track.Checksum{}, err
-	}
-	defer body.Close()
-	n, err := io.Copy(h, body)
-	if err == nil && n != object.Size { // cut off: say nothing about the bytes
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
-		return track.Checksum{}, fmt.Errorf("read %q: %w: %w", object.Key, track.ErrUnavailable, err)
-	}
-	return track.Checksum{Algorithm: a, Value: base64.StdEncoding.EncodeToString(h.Sum(nil))}, nil
 }
 
 // reader reads pieces of an object.

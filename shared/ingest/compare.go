@@ -24,6 +24,6 @@ func (in *Ingester) Has(ctx context.Context, u track.Upload, sum track.Checksum)
 			return true, nil
 		}
 	}
-	found, err := checksum(ctx, b, object, sum.Algorithm)
-	return found == sum, err
+	found, err := in.checksums(ctx, b, u.ID, object, sum.Algorithm)
+	return found[sum.Algorithm] == sum, err
 }

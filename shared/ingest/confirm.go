@@ -49,7 +49,7 @@ func (in *Ingester) ConfirmEach(ctx context.Context, ids []track.ID, dryRun bool
 		each[i] = track.Confirmation{Upload: u, Err: b.failures[u.ID]}
 		if now, ok := b.settled[u.ID]; ok {
 			each[i].Upload = now
-		} else if each[i].Err == nil && b.found[u.ID] {
+		} else if each[i].Err == nil && b.found[u.ID] || errors.Is(each[i].Err, track.ErrLocked) {
 			again[u.ID] = &each[i]
 		}
 	}
@@ -59,11 +59,13 @@ func (in *Ingester) ConfirmEach(ctx context.Context, ids []track.ID, dryRun bool
 	// Settled by somebody else meanwhile, or by a statement of ours whose answer was lost.
 	now, err := in.Uploads.UploadsByID(ctx, slices.Collect(maps.Keys(again)))
 	for _, u := range now {
-		again[u.ID].Upload = u
+		if c := again[u.ID]; c.Err == nil || !u.IsOpen() {
+			c.Upload, c.Err = u, nil
+		}
 	}
 	if err != nil {
 		for _, c := range again {
-			c.Err = err
+			c.Err = errors.Join(c.Err, err)
 		}
 	}
 	return each, nil
@@ -146,7 +148,7 @@ func (in *Ingester) lookAt(ctx context.Context, u track.Upload) (track.Finding, 
 	if !ok {
 		return track.Finding{}, fmt.Errorf("the %s storage is not configured here", u.Backend)
 	}
-	return check(ctx, b, u)
+	return in.check(ctx, b, u)
 }
 
 // settle is SettleUploads, tried again where its outcome is not clear: what took effect

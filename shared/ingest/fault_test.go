@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -211,6 +212,11 @@ func (asked) UploadsByID(context.Context, []track.ID) ([]track.Upload, error) { 
 func (asked) SettleUploads(context.Context, []track.Finding, bool) (track.Settlement, error) {
 	return track.Settlement{}, nil
 }
+
+func (asked) BeginReading(context.Context, track.Reading, time.Duration) (track.Reading, error) {
+	return track.Reading{}, nil
+}
+func (asked) SaveReading(context.Context, track.Reading, time.Duration) error { return nil }
 
 type named struct{ ingest.Backend }
 

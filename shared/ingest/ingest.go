@@ -12,6 +12,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"trackstore/shared/metrics"
 	"trackstore/shared/track"
@@ -48,6 +49,18 @@ type Uploads interface {
 	//
 	// After track.ErrUnavailable they may be settled: repeat it, or read them again.
 	SettleUploads(ctx context.Context, findings []track.Finding, dryRun bool) (track.Settlement, error)
+	Readings
+}
+
+// Readings keeps how far the bytes of large uploads were read for a checksum that the storage
+// does not know.
+type Readings interface {
+	// BeginReading returns how far the version of r was read, and has it for the caller alone
+	// for hold. track.ErrLocked: somebody else reads it, or the upload is given up.
+	BeginReading(ctx context.Context, r track.Reading, hold time.Duration) (track.Reading, error)
+	// SaveReading keeps how far it was read, and has it for another hold; 0 sets it free. It may
+	// be repeated. Where it fails, that much is read again.
+	SaveReading(ctx context.Context, r track.Reading, hold time.Duration) error
 }
 
 // Config is what an Ingester is made from.
@@ -61,7 +74,8 @@ type Config struct {
 // Ingester settles uploads. Its methods may be called concurrently.
 type Ingester struct {
 	Config
+	reading chan struct{} // has one place: one large object is read at a time
 }
 
 // New returns an Ingester. It opens nothing.
-func New(c Config) *Ingester { return &Ingester{c} }
+func New(c Config) *Ingester { return &Ingester{c, make(chan struct{}, 1)} }

@@ -9,6 +9,14 @@ type Settlement struct {
 	Refused map[ID]error
 }
 
+// Reading is how far the bytes of an upload were read for their checksum.
+type Reading struct {
+	UploadID  ID
+	VersionID string // of the object; empty where the bucket is not versioned, and on disk
+	Offset    int64  // bytes that were read
+	State     []byte // of the hash, after these
+}
+
 // Confirmation is what came of a look at an upload's bytes.
 type Confirmation struct {
 	Upload       // as it then is

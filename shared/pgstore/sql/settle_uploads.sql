@@ -171,8 +171,7 @@ WITH input AS MATERIALIZED (
 			AND (backend, storage_key) NOT IN (SELECT backend, storage_key FROM given_up)))
 ), settled AS (
 	UPDATE track_uploads u
-	SET state = o.state, reason = o.reason, detail = o.detail, storage_version_id = o.version_id, finished_at = now(),
-		read_version = NULL, read_offset = NULL, read_state = NULL, read_until = NULL
+	SET state = o.state, reason = o.reason, detail = o.detail, storage_version_id = o.version_id, finished_at = now()
 	FROM done o WHERE u.id = o.id AND u.id = ANY (ARRAY(SELECT id FROM done))
 	RETURNING u.*
 ), left_alone AS (
