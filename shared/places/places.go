@@ -52,7 +52,7 @@ func Open(ctx context.Context, cfg Config) (*Places, error) {
 		})
 	}
 	if err == nil && cfg.Storage.S3.Enabled {
-		p.Bucket, err = s3store.Open(ctx, cfg.Storage.S3, cfg.Access)
+		p.Bucket, err = s3store.Open(ctx, cfg.Storage.S3, cfg.Access, nil)
 	}
 	if err != nil {
 		p.Close()
