@@ -49,6 +49,19 @@ func (s *Store) Mark(ctx context.Context, id track.ID) error {
 	return failure(ctx, "write", idKey, err)
 }
 
+// Prove asks anew whether the bucket is there, and is the one that is meant.
+func (s *Store) Prove(ctx context.Context) error {
+	if s.cfg.Prove == nil {
+		_, err := s.ID(ctx)
+		return err
+	}
+	if err := s.cfg.Prove(ctx); err != nil {
+		return failure(ctx, "prove", s.bucket, &unprovenError{err})
+	}
+	s.isProven.Store(true)
+	return nil
+}
+
 // In returns the store over another bucket, by its name, which is reached in the same way and
 // proves nothing: who names it is a track's row. The name of this one, or none, is this one.
 func (s *Store) In(bucket string) (*Store, error) {
