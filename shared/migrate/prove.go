@@ -12,10 +12,10 @@ import (
 // in a place that has proved it (R7).
 func prove(ctx context.Context, files Files, bucket Bucket) error {
 	if err := bucket.Prove(ctx); err != nil {
-		return fmt.Errorf("S3: %w", err)
+		return fmt.Errorf("S3 does not answer as it should: %w", err)
 	}
 	if err := files.Prove(ctx); err != nil {
-		return fmt.Errorf("the files on disk: %w", err)
+		return fmt.Errorf("the root of the files on disk: %w", err)
 	}
 	return nil
 }
