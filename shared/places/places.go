@@ -5,6 +5,7 @@ package places
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"trackstore/shared/config"
@@ -35,6 +36,18 @@ type Places struct {
 	Bucket   *s3store.Store   // nil: S3 is not enabled
 }
 
+// String names them, for people.
+func (p *Places) String() string {
+	disk, bucket := "none", "none"
+	if p.Disk != nil {
+		disk = p.Disk.Root()
+	}
+	if p.Bucket != nil {
+		bucket = p.Bucket.Bucket()
+	}
+	return fmt.Sprintf("disk %s, bucket %s, database %s", disk, bucket, p.Database.Name())
+}
+
 // Open opens all that cfg names. It dials nothing, but for the secret where the database has one: a function's cold start
 // waits for no server. Disk and bucket are asked who they are when they are first worked with.
 func Open(ctx context.Context, cfg Config) (*Places, error) {
@@ -51,6 +64,9 @@ func Open(ctx context.Context, cfg Config) (*Places, error) {
 }
 
 func (p *Places) open(ctx context.Context, cfg Config) (err error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
 	who := &identity{lookOnly: cfg.Meant.LookOnly, database: p.Database, log: cfg.Log}
 	who.newRoot.Store(cfg.Meant.NewRoot)
 	who.newBucket.Store(cfg.Meant.NewBucket)
