@@ -1,14 +1,26 @@
-import { connect, json } from './api.js';
-import { upload } from './upload.js';
+import { Trackstore } from './trackstore.js';
 
 const $ = (id) => document.getElementById(id);
 const REFRESH = 1000; // milliseconds
 
-const REASONS = {
-  not_audio: 'This is no audio of a kind that is taken.',
-  size_mismatch: 'The size differs from what was announced.',
-  checksum_mismatch: 'The checksum differs from what was announced.',
-};
+let session; // of the demo user; a real client has a token of its own
+
+const store = new Trackstore('', async (refused) => {
+  if (!session || refused === session.token) session = await json('/console/session');
+  return session.token;
+});
+
+// json reads one of the console's own resources, or sends it an object.
+async function json(path, body) {
+  const answer = await fetch(path, body && {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  if (answer.ok) return answer.json();
+  const { detail } = await answer.json().catch(() => ({}));
+  throw new Error(detail ?? `The local stack answered ${answer.status}.`);
+}
 
 // element builds a node: text and children go in as text or nodes, never as HTML.
 function element(name, attributes = {}, ...children) {
@@ -19,6 +31,15 @@ function element(name, attributes = {}, ...children) {
   }
   node.append(...children);
   return node;
+}
+
+function button(text, name, onclick) {
+  return element('button', { type: 'button', class: 'quiet', 'aria-label': `${text} ${name}`, onclick }, text);
+}
+
+// set writes a text only where it changes, so that a refresh leaves selections alone.
+function set(node, text) {
+  if (node.textContent !== text) node.textContent = text;
 }
 
 function bytes(n) {
@@ -33,34 +54,40 @@ function bytes(n) {
 
 // --- uploads
 
-async function start(file) {
-  const cancel = new AbortController();
-  const state = element('span', { class: 'state' }, 'opening');
-  const bar = element('progress', { max: 1, value: 0, 'aria-label': `Progress of ${file.name}` });
-  const button = element('button', { type: 'button', class: 'quiet', 'aria-label': `Cancel ${file.name}`, onclick: () => cancel.abort() }, 'Cancel');
-  const item = element('li', {},
-    element('div', { class: 'row' }, element('span', { class: 'name' }, `${file.name} (${bytes(file.size)})`), state),
-    bar, button);
-  $('uploads').prepend(item);
+const running = new Set(); // uploads of this page
 
-  const end = (text, mood, why) => {
-    state.textContent = text;
-    state.classList.add(mood);
-    bar.remove();
-    button.remove();
-    if (why) item.append(element('p', { class: 'why' }, why));
+function start(file) {
+  const state = element('span', { class: 'state' });
+  const bar = element('progress', { max: 1, value: 0, 'aria-label': `Progress of ${file.name}` });
+  const why = element('p', { class: 'why' });
+  const pause = button('Pause', file.name, () => upload.pause());
+  const resume = button('Resume', file.name, () => upload.resume());
+  const cancel = button('Cancel', file.name, () => upload.cancel());
+  const actions = element('p', { class: 'actions' }, pause, resume, cancel);
+  $('uploads').prepend(element('li', {},
+    element('div', { class: 'row' }, element('span', { class: 'name' }, `${file.name} (${bytes(file.size)})`), state),
+    bar, why, actions));
+
+  const show = () => {
+    set(state, upload.state === 'sending' ? `${Math.floor(100 * upload.sent / upload.size)} %` : upload.state);
+    bar.value = upload.sent / upload.size;
+    set(why, upload.problem?.message ?? '');
+    // Focus stays on the button that was pressed, though it says something else now.
+    const from = upload.state === 'paused' ? pause : resume;
+    const focused = document.activeElement === from;
+    pause.hidden = upload.state === 'paused';
+    resume.hidden = upload.state !== 'paused';
+    if (focused) (pause.hidden ? resume : pause).focus();
   };
-  try {
-    const result = await upload(file, (phase, fraction) => {
-      state.textContent = phase === 'sending' ? `${Math.floor(fraction * 100)} %` : 'sent, waiting for the event';
-      bar.value = fraction;
-    }, cancel.signal);
-    if (result.state === 'stored') end('stored', 'good');
-    else end(result.state, 'bad', [REASONS[result.reason] || result.reason, result.detail && `(${result.detail})`].filter(Boolean).join(' '));
-  } catch (problem) {
-    end(cancel.signal.aborted ? 'cancelled' : 'failed', 'bad', cancel.signal.aborted ? '' : problem.message);
-  }
-  refresh();
+  const upload = store.upload(file, { onchange: show });
+  running.add(upload);
+  show();
+  upload.done.then(() => state.classList.add('good'), () => state.classList.add('bad')).finally(() => {
+    running.delete(upload);
+    bar.remove();
+    actions.remove();
+    refresh();
+  });
 }
 
 function startAll(files) {
@@ -78,6 +105,54 @@ for (const name of ['dragenter', 'dragover', 'dragleave', 'drop']) {
     $('drop').classList.toggle('over', name === 'dragenter' || name === 'dragover');
     if (name === 'drop') startAll(event.dataTransfer.files);
   });
+}
+
+// --- open uploads
+
+const openRow = ({ upload_id, size }) => {
+  const title = element('span', { class: 'name' });
+  const abort = button('Abort', '', async () => {
+    abort.disabled = true;
+    await store.request('DELETE', `/v1/uploads/${upload_id}`).catch(() => {}); // stored meanwhile, or tried once more
+    abort.disabled = false;
+    refresh();
+  });
+  return {
+    node: element('li', { class: 'row' }, title, abort),
+    update(name) {
+      set(title, size === null ? name : `${name} (${bytes(size)})`);
+      abort.setAttribute('aria-label', `Abort ${name}`);
+    },
+  };
+};
+const openRows = new Map(); // by upload id
+
+// showOpen lists the uploads that are open, but for those that this page is sending.
+function showOpen(uploads, tracks) {
+  const titles = new Map(tracks.map((track) => [track.track_id, track.title]));
+  const own = new Set([...running].map((upload) => upload.id));
+  const shown = uploads.filter((upload) => !own.has(upload.upload_id));
+  order($('open'), openRows, shown, (upload) => upload.upload_id, openRow,
+    (row, upload) => row.update(titles.get(upload.track_id) ?? `a file for track ${upload.track_id}`));
+  $('open-section').hidden = shown.length === 0;
+}
+
+// order keeps a list's rows in the order of items, and touches only what changes, so that focus and selection stay.
+function order(list, rows, items, id, create, update) {
+  const gone = new Set(rows.keys());
+  let at = list.firstElementChild;
+  for (const item of items) {
+    gone.delete(id(item));
+    if (!rows.has(id(item))) rows.set(id(item), create(item));
+    const row = rows.get(id(item));
+    update(row, item);
+    if (row.node === at) at = at.nextElementSibling;
+    else list.insertBefore(row.node, at);
+  }
+  for (const key of gone) {
+    rows.get(key).node.remove();
+    rows.delete(key);
+  }
 }
 
 // --- migration
@@ -114,40 +189,18 @@ for (const action of ['start', 'stop', 'retry']) {
 
 // --- tracks
 
-const rows = new Map(); // by track id, so that a refresh leaves focus and selection alone
+const trackRows = new Map(); // by track id
 
-function showTracks(tracks) {
-  const gone = new Set(rows.keys());
-  for (const track of tracks) {
-    gone.delete(track.track_id);
-    let row = rows.get(track.track_id);
-    if (!row) rows.set(track.track_id, row = newRow(track));
-    row.update(track);
-  }
-  for (const id of gone) {
-    rows.get(id).node.remove();
-    rows.delete(id);
-  }
-  // Put rows in order, and touch only those that are out of it.
-  let at = $('tracks').firstElementChild;
-  for (const track of tracks) {
-    const { node } = rows.get(track.track_id);
-    if (node === at) at = at.nextElementSibling;
-    else $('tracks').insertBefore(node, at);
-  }
-  $('empty').hidden = tracks.length > 0;
-}
-
-function newRow(track) {
+function trackRow({ track_id }) {
   const title = element('td', { class: 'title' });
   const backend = element('td');
   const state = element('td');
   const size = element('td', { class: 'number' });
-  const play = element('button', { type: 'button', class: 'quiet', onclick: () => playTrack(track.track_id) }, 'Play');
-  const node = element('tr', {}, title, backend, state, size, element('td', { class: 'do' }, play));
-  const set = (cell, text) => { if (cell.textContent !== text) cell.textContent = text; };
+  const play = button('Play', '', () => store.play($('player'), track_id).catch(() => {}));
+  play.addEventListener('click', () => { $('player').hidden = false; }); // which shows a refusal, too
+  const rename = button('Rename', '', () => askTitle(track_id, title.textContent));
   return {
-    node,
+    node: element('tr', {}, title, backend, state, size, element('td', { class: 'do' }, play, rename)),
     update(now) {
       const ready = now.status === 'ready';
       set(title, now.title);
@@ -157,17 +210,34 @@ function newRow(track) {
       state.title = now.error || '';
       set(size, now.size ? bytes(now.size) : '');
       play.setAttribute('aria-label', `Play ${now.title}`);
+      rename.setAttribute('aria-label', `Rename ${now.title}`);
       play.hidden = !ready;
     },
   };
 }
 
-function playTrack(id) {
-  const player = $('player');
-  player.hidden = false;
-  player.src = `/console/tracks/${id}/audio`;
-  player.play().catch(() => {}); // a refusal shows in the player itself
+function showTracks(tracks) {
+  order($('tracks'), trackRows, tracks, (track) => track.track_id, trackRow, (row, track) => row.update(track));
+  $('empty').hidden = tracks.length > 0;
 }
+
+function askTitle(track, title) {
+  const dialog = $('rename');
+  dialog.querySelector('input').value = title;
+  set(dialog.querySelector('.why'), '');
+  dialog.querySelector('form').onsubmit = async (event) => {
+    event.preventDefault();
+    try {
+      await store.request('PATCH', `/v1/tracks/${track}`, { title: dialog.querySelector('input').value });
+      dialog.close();
+      refresh();
+    } catch (problem) {
+      set(dialog.querySelector('.why'), problem.message);
+    }
+  };
+  dialog.showModal();
+}
+$('rename').querySelector('button.quiet').addEventListener('click', () => $('rename').close());
 
 // --- the page
 
@@ -175,28 +245,22 @@ let lastMigration;
 
 async function refresh() {
   try {
-    const [{ tracks }, migration] = await Promise.all([json('/console/tracks'), json('/console/migration')]);
+    const [{ tracks }, { uploads }, migration] = await Promise.all([
+      json('/console/tracks'), store.request('GET', '/v1/uploads?state=pending'), json('/console/migration'),
+    ]);
     showTracks(tracks);
+    showOpen(uploads, tracks);
     if (JSON.stringify(migration) !== lastMigration) showMigration(migration);
     lastMigration = JSON.stringify(migration);
+    set($('where'), `New uploads go to ${session.backend === 's3' ? 'S3' : 'local disk'}`);
   } catch {
-    $('where').textContent = 'The local stack does not answer.';
-    session = null;
+    set($('where'), 'The local stack does not answer.');
+    session = undefined;
   }
 }
 
-let session;
-
 async function tick() {
-  try {
-    if (!session) {
-      session = await connect();
-      $('where').textContent = `New uploads go to ${session.backend === 's3' ? 'S3' : 'local disk'}`;
-    }
-    if (!document.hidden) await refresh();
-  } catch {
-    $('where').textContent = 'The local stack does not answer.';
-  }
+  if (!document.hidden) await refresh();
   setTimeout(tick, REFRESH);
 }
 tick();

@@ -57,7 +57,6 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 			token, err := demoToken(api.Auth, time.Hour)
 			return console.Session{Token: token, Backend: api.Storage.Backend}, err
 		},
-		API:       handler,
 		Tracks:    st.Database,
 		Events:    st.Database,
 		Migration: migration,

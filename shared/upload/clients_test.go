@@ -11,6 +11,7 @@ import (
 
 	"trackstore/internal/audiotest"
 	"trackstore/shared/upload"
+	"trackstore/web"
 )
 
 // The examples of docs/clients.md, run as a reader would.
@@ -28,6 +29,10 @@ func TestExamples(t *testing.T) {
 		t.Fatalf("examples: %d sh, %d js, %d go, %d languages", len(examples["sh"]), len(examples["js"]), len(examples["go"]), len(examples))
 	}
 	content := audiotest.WAV(200, 1) // 16.8 MiB: two parts
+	script, err := web.FS.ReadFile("trackstore.js")
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	// run writes the example into a file beside the song and starts it, on an API of its own.
 	run := func(t *testing.T, name, example string, change func(*upload.Config), command ...string) (*stage, []byte) {
@@ -35,7 +40,9 @@ func TestExamples(t *testing.T) {
 		t.Parallel()
 		s := start(t, change)
 		dir := t.TempDir()
-		for file, content := range map[string][]byte{name: []byte(example), "song.wav": content} {
+		for file, content := range map[string][]byte{
+			name: []byte(example), "song.wav": content, "trackstore.js": script, "package.json": []byte(`{"type": "module"}`),
+		} {
 			if err := os.WriteFile(filepath.Join(dir, file), content, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -60,17 +67,19 @@ func TestExamples(t *testing.T) {
 	t.Run("curl", func(t *testing.T) {
 		run(t, "example.sh", "set -e\n"+examples["sh"][0], small, "bash")
 	})
-	for name, limits := range map[string]func(*upload.Config){"fetch": small, "fetch in parts": large} {
+	// In a browser, e2e runs it, and plays what it uploaded.
+	for name, limits := range map[string]func(*upload.Config){"trackstore.js": small, "trackstore.js in parts": large} {
 		t.Run(name, func(t *testing.T) {
-			_, out := run(t, "example.mjs", examples["js"][0]+`
+			_, out := run(t, "example.js", examples["js"][0]+`
 				import { readFile } from 'node:fs/promises';
 				const song = new File([await readFile('song.wav')], 'song.wav', { type: 'audio/wav' });
 				const { TRACKSTORE_URL, TRACKSTORE_TOKEN } = process.env;
-				for (let i = 0; i < 2; i++) {
-					console.log((await upload(TRACKSTORE_URL, TRACKSTORE_TOKEN, 'Nocturne', song)).state);
-				}
+				const store = connect(TRACKSTORE_URL, ({ fresh }) => fresh ? TRACKSTORE_TOKEN : 'an old one');
+				const shown = [];
+				await upload(store, song, 'Nocturne', (...what) => shown.push(what.join(' ').trim()));
+				console.log(shown[0], shown.at(-1));
 			`, limits, "node")
-			if string(out) != "stored\nstored\n" {
+			if string(out) != "reading 0 stored 100\n" {
 				t.Errorf("it says %s", out)
 			}
 		})

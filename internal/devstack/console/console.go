@@ -63,7 +63,6 @@ type Session struct {
 // Config is what the console stands on.
 type Config struct {
 	Session   func() (Session, error) // a fresh token at each call
-	API       http.Handler            // of the upload package
 	Tracks    Tracks
 	Events    Events
 	Migration Migration
@@ -80,7 +79,6 @@ func Handler(c Config) http.Handler {
 	mux.Handle("GET /console/", http.StripPrefix("/console/", http.FileServerFS(web.FS)))
 	mux.HandleFunc("GET /console/session", c.answer(func(*http.Request) (any, error) { return c.Session() }))
 	mux.HandleFunc("GET /console/tracks", c.answer(c.list))
-	mux.HandleFunc("GET /console/tracks/{id}/audio", c.audio)
 	mux.HandleFunc("GET /console/migration", c.answer(func(r *http.Request) (any, error) {
 		return c.Migration.Status(r.Context())
 	}))
@@ -106,7 +104,7 @@ func guard(next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Content-Security-Policy",
-			"default-src 'self'; connect-src 'self' http: https:; media-src 'self' http: https:; img-src data:; frame-ancestors 'none'")
+			"default-src 'self'; connect-src 'self' http: https:; media-src 'self' http: https:; worker-src blob:; img-src data:; frame-ancestors 'none'")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		sameOrigin.ServeHTTP(w, r)
@@ -151,20 +149,6 @@ func (c Config) lastEvents(r *http.Request) (any, error) {
 		all = append(all, event{e.ID, e.Type.Name(), e.TrackID, e.CreatedAt, e.Webhook, e.Data})
 	}
 	return map[string]any{"events": all}, err
-}
-
-// audio lets an <audio> element, which cannot send a token, play the demo user's tracks.
-func (c Config) audio(w http.ResponseWriter, r *http.Request) {
-	session, err := c.Session()
-	if err != nil {
-		http.Error(w, "no session", http.StatusInternalServerError)
-		return
-	}
-	inner := r.Clone(r.Context())
-	inner.URL.Path = "/v1/tracks/" + r.PathValue("id") + "/audio"
-	inner.URL.RawPath = ""
-	inner.Header.Set("Authorization", "Bearer "+session.Token)
-	c.API.ServeHTTP(w, inner)
 }
 
 func (c Config) migrate(w http.ResponseWriter, r *http.Request) {
