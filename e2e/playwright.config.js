@@ -11,14 +11,31 @@ export default defineConfig({
   forbidOnly: true,
   retries: process.env.CI ? 1 : 0, // a browser on a busy machine; what passes only then is reported as flaky
   reporter: [['list']],
-  use: {
-    browserName: 'chromium',
-    launchOptions: {
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync',
-        '--autoplay-policy=no-user-gesture-required'],
+  use: { screenshot: 'only-on-failure', trace: 'retain-on-failure' },
+  projects: [
+    {
+      name: 'chromium',
+      use: {
+        browserName: 'chromium',
+        launchOptions: {
+          executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+          args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+            '--autoplay-policy=no-user-gesture-required'],
+        },
+      },
     },
-    screenshot: 'only-on-failure',
-    trace: 'retain-on-failure',
-  },
+    {
+      // By WebDriver BiDi, which Debian's Firefox speaks as it comes.
+      name: 'firefox',
+      grepInvert: /@once/,
+      use: {
+        browserName: 'firefox',
+        channel: 'moz-firefox',
+        launchOptions: {
+          executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
+          firefoxUserPrefs: { 'media.autoplay.default': 0 },
+        },
+      },
+    },
+  ],
 });

@@ -1,5 +1,5 @@
-// Starts what the tests talk to: the real local stack, in a folder of its own, and a second
-// web server that serves the Uppy page from another origin. Both end with the test run.
+// Starts what the tests talk to: the real local stack, in a folder of its own, and a second web server that serves pages
+// from another origin. Both end with the test run.
 import { build } from 'esbuild';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -7,18 +7,21 @@ import { createServer } from 'node:http';
 import { createServer as createSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const START = 600_000; // milliseconds; the first start may build the S3 server
 
-export default async function setup() {
-  const page = await serveUppy();
+export default async function setup(config) {
+  const pages = await servePages();
   const dir = mkdtempSync(join(tmpdir(), 'trackstore-e2e-'));
-  const port = await freePort();
+  // The console page is opened through a line, too, and is of that one's origin then.
+  const lines = await Promise.all(Array.from({ length: config.workers }, freePort));
+  const origins = [pages.origin, ...lines.map((port) => `http://127.0.0.1:${port}`)];
   const stack = spawn(join(here, '../bin/trackstore'), ['dev'], {
     cwd: join(here, '..'),
-    env: { ...process.env, PORT: String(port), TRACKSTORE_DEV_DIR: dir, CORS_ALLOWED_ORIGINS: page.origin },
+    env: { ...process.env, PORT: String(await freePort()), TRACKSTORE_DEV_DIR: dir, CORS_ALLOWED_ORIGINS: origins.join(',') },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let log = '';
@@ -35,12 +38,15 @@ export default async function setup() {
   const env = Object.fromEntries([...readFileSync(envFile, 'utf8').matchAll(/^(?:export )?(\w+)=(.*)$/gm)]
     .map(([, name, value]) => [name, value.replace(/^(['"])(.*)\1$/, '$2')]));
   process.env.E2E_URL = env.TRACKSTORE_URL;
+  process.env.E2E_STORAGE = env.AWS_S3_ENDPOINT;
   process.env.E2E_TOKEN = env.TRACKSTORE_TOKEN;
+  process.env.E2E_JWT_SECRET = env.JWT_SECRET;
   process.env.E2E_DATABASE_URL = env.DATABASE_URL;
-  process.env.E2E_UPPY = page.origin;
+  process.env.E2E_PAGES = pages.origin;
+  process.env.E2E_LINES = lines.join();
 
   return async () => {
-    page.close();
+    pages.close();
     const ended = new Promise((resolve) => { stack.once('exit', resolve); });
     stack.kill('SIGTERM');
     const code = await ended;
@@ -49,28 +55,34 @@ export default async function setup() {
   };
 }
 
-async function serveUppy() {
-  const bundle = await build({
-    entryPoints: [join(here, 'uppy/page.js')],
-    bundle: true,
-    format: 'esm',
-    write: false,
-    outdir: 'dist',
-    logLevel: 'error',
-  });
-  const files = new Map(bundle.outputFiles.map((file) => [file.path.endsWith('.css') ? '/page.css' : '/page.js', file.contents]));
-  files.set('/', readFileSync(join(here, 'uppy/index.html')));
-  const types = { '/page.js': 'text/javascript', '/page.css': 'text/css', '/': 'text/html; charset=utf-8' };
+async function servePages() {
+  const bundle = (entry) => build({ ...entry, bundle: true, format: 'esm', write: false, outdir: 'dist', logLevel: 'error' });
+  const page = await bundle({ entryPoints: [join(here, 'uppy/page.js')] });
+  const uppy = await bundle({ stdin: { contents: example('js', 1), resolveDir: here } });
+  const files = new Map(page.outputFiles.map((file) => [file.path.endsWith('.css') ? '/uppy.css' : '/uppy.js', file.contents]));
+  files.set('/uppy-example.js', uppy.outputFiles[0].contents);
+  files.set('/uppy.html', readFileSync(join(here, 'uppy/index.html')));
+  files.set('/trackstore.html', readFileSync(join(here, 'trackstore.html')));
+  files.set('/trackstore.js', readFileSync(join(here, '../web/trackstore.js')));
+  files.set('/example.js', example('js', 0));
+  const types = { js: 'text/javascript', css: 'text/css', html: 'text/html; charset=utf-8' };
   const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url, 'http://localhost');
+    const { pathname, searchParams } = new URL(request.url, 'http://localhost');
     if (!files.has(pathname)) return response.writeHead(404).end();
-    return response.writeHead(200, { 'Content-Type': types[pathname] }).end(files.get(pathname));
+    const policy = searchParams.has('no-worker') && { 'Content-Security-Policy': "worker-src 'none'" };
+    return response.writeHead(200, { 'Content-Type': types[pathname.split('.').pop()], ...policy }).end(files.get(pathname));
   });
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   return {
     origin: `http://127.0.0.1:${server.address().port}`,
     close: () => { server.close(); server.closeAllConnections(); },
   };
+}
+
+// example returns the nth example of a language in docs/clients.md, as it stands.
+function example(language, n) {
+  const text = readFileSync(join(here, '../docs/clients.md'), 'utf8');
+  return [...text.matchAll(/^```(\w+)\n(.*?)^```/gms)].filter(([, name]) => name === language)[n][2];
 }
 
 function freePort() {
@@ -81,8 +93,4 @@ function freePort() {
       socket.close(() => resolve(port));
     });
   });
-}
-
-function sleep(ms) {
-  return new Promise((resolve) => { setTimeout(resolve, ms); });
 }
