@@ -235,7 +235,7 @@ func (c *crashes) replace(ctx context.Context, id track.ID, backend string) {
 			ON CONFLICT (backend, storage_key) DO UPDATE SET discarded_at = now(), gone_at = NULL, removed_at = NULL
 		)
 		UPDATE tracks t SET storage_backend = $3, storage_key = $4, storage_version_id = NULL, file_path = $5, file_version = $2 + 1
-		FROM old WHERE t.id = old.id`, id, version, backend, key, path)
+		FROM old WHERE t.id = old.id AND set_config('trackstore.writer', 'on', true) = 'on'`, id, version, backend, key, path)
 	if err != nil {
 		c.Error(err)
 	} else if tag.RowsAffected() == 1 {

@@ -215,7 +215,7 @@ func (p *replay) replace(before, after world) {
 	if after.row.s3 {
 		backend, key = "s3", p.key(after.row.key)
 	}
-	p.Exec(`UPDATE tracks SET storage_backend = $2, storage_key = $3, file_path = $4, file_version = file_version + 1 WHERE id = $1`,
+	p.Exec(`UPDATE tracks SET storage_backend = $2, storage_key = $3, file_path = $4, file_version = file_version + 1 WHERE id = $1 AND set_config('trackstore.writer', 'on', true) = 'on'`,
 		p.id, backend, key, p.path(after.row.path))
 }
 

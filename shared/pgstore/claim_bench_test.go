@@ -68,7 +68,7 @@ const moveMany = `
 		SELECT id, file_version FROM tracks WHERE storage_backend = 'local' ORDER BY id LIMIT $1
 	), flipped AS (
 		UPDATE tracks t SET storage_backend = 's3', storage_key = 'tracks/' || t.id || '/1-0000000000000000.wav'
-		FROM chosen WHERE chosen.id = t.id RETURNING t.id, t.storage_key
+		FROM chosen WHERE chosen.id = t.id AND set_config('trackstore.writer', 'on', true) = 'on' RETURNING t.id, t.storage_key
 	)
 	INSERT INTO track_migrations (track_id, direction, file_version, state, storage_key, size, crc64nvme, finished_at)
 	SELECT id, 'to_s3', 1, 'migrated', storage_key, 1, '0000000000000000', now() FROM flipped
@@ -128,6 +128,7 @@ func BenchmarkSettle(b *testing.B) {
 	}{
 		{batch: 1, name: "batch=1"}, {batch: 10, name: "batch=10"}, {batch: 100, name: "batch=100"},
 		{batch: 100, name: "batch=100/outdated", after: `
+			SET LOCAL trackstore.writer = 'on';
 			ALTER TABLE tracks SET (autovacuum_enabled = off);
 			UPDATE tracks SET storage_backend = 's3', storage_key = 'k/' || id;
 			ANALYZE tracks;

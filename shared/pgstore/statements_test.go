@@ -77,3 +77,14 @@ func readAll(t *testing.T, globs ...string) map[string]string {
 	}
 	return texts
 }
+
+// Whatever writes the platform's table says that it is trackstore: the trigger keeps the storage columns from all others.
+func TestEveryWriteSaysWhoItIs(t *testing.T) {
+	t.Parallel()
+	writes := regexp.MustCompile(`(UPDATE|INSERT INTO|DELETE FROM|MERGE INTO) \{\{tracks\}\}`)
+	for file, text := range readAll(t, "sql/*.sql") {
+		if writes.MatchString(text) && !strings.Contains(text, "{{writer}}") && !strings.Contains(text, "{{settle_input}}") {
+			t.Errorf("%s writes, and does not say who it is", file)
+		}
+	}
+}

@@ -102,6 +102,7 @@ type checker struct {
 	*session
 	role    string
 	version uint   // of the schema
+	begun   bool   // an Up has begun, and may have been cut short
 	table   *table // nil: there is none
 	found   []Finding
 }
@@ -112,6 +113,9 @@ func (c *checker) begin() error {
 		return err
 	}
 	c.version = uint(max(version, 0))
+	if err := c.work.QueryRow(c.ctx, "SELECT to_regclass('trackstore_adoption') IS NOT NULL").Scan(&c.begun); err != nil {
+		return err
+	}
 	if c.role == "" {
 		if err := c.work.QueryRow(c.ctx, "SELECT current_user::text").Scan(&c.role); err != nil {
 			return err

@@ -119,7 +119,7 @@ func (c *checker) wrongType(n need, col column) {
 
 // ownStorageColumns looks at storage columns that the platform had before trackstore came.
 func (c *checker) ownStorageColumns() error {
-	if c.isUp() {
+	if c.begun || c.isUp() {
 		return nil
 	}
 	backend := c.table.column("storage_backend")

@@ -23,6 +23,8 @@ var (
 	discards    = grant{"track_discards", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}}
 	adoption    = grant{"trackstore_adoption", []string{"SELECT"}}
 	places      = grant{"track_places", []string{"SELECT", "INSERT", "UPDATE"}}
+	tellEvents  = grant{"track_events", []string{"INSERT"}}
+	takeEvents  = grant{"track_events", []string{"SELECT", "UPDATE"}}
 )
 
 // grants are what each function needs, and no more. Whoever updates a row of the platform
@@ -36,22 +38,24 @@ var grants = []struct {
 		{"tracks", []string{"SELECT", "INSERT (id, creator_id, title, file_path, status)", "UPDATE (title, deleted_at, " + storageColumns + ")"}},
 		{"track_uploads", []string{"SELECT", "INSERT", "UPDATE"}},
 		{"track_discards", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
-		{"companion_sessions", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}}, places,
+		{"companion_sessions", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}}, places, tellEvents,
 	}},
 	{"object-created", "confirms uploads", []grant{
-		storeTracks, {"track_uploads", []string{"SELECT", "UPDATE"}}, discards, places,
+		storeTracks, {"track_uploads", []string{"SELECT", "UPDATE"}}, discards, places, tellEvents, takeEvents,
 	}},
 	{"migrate-batch", "moves tracks; trackstore migrate-storage needs the same", []grant{
-		storeTracks, discards, places, adoption,
+		storeTracks, discards, places, adoption, tellEvents,
 		{"track_migrations", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
 		{"track_migration_direction", []string{"SELECT", "INSERT", "UPDATE"}},
 		{"track_uploads", []string{"SELECT"}},
 	}},
 	{"sweep-uploads", "settles uploads and removes bytes; trackstore sweep needs the same", []grant{
-		storeTracks, discards, places, adoption,
+		storeTracks, discards, places, adoption, tellEvents,
 		{"track_uploads", []string{"SELECT", "UPDATE"}},
 		{"track_migrations", []string{"SELECT"}},
+		{"track_events", []string{"SELECT", "DELETE"}},
 	}},
+	{"deliver-events", "takes events out; trackstore events needs the same", []grant{takeEvents}},
 }
 
 // Grants returns the statements that let a role be what each function needs: for every

@@ -9,52 +9,6 @@ import (
 
 const oneTrack = `INSERT INTO tracks (id, creator_id, title, file_path) VALUES ('00000000-0000-0000-0000-000000000001', gen_random_uuid(), 'x', 'a.wav')`
 
-func TestFileVersionRises(t *testing.T) {
-	t.Parallel()
-	d := newDatabase(t)
-	d.up()
-	for name, c := range map[string]struct{ update, want string }{
-		"a program that knows nothing of it": {"file_path = 'b.wav'", "2"},
-		"its path taken away":                {"file_path = NULL", "2"},
-		"the same path":                      {"file_path = 'a.wav'", "1"},
-		"another column":                     {"title = 'y'", "1"},
-		"a program that raises it itself":    {"file_path = 'b.wav', file_version = file_version + 1", "2"},
-		"the same file, elsewhere":           {"file_path = '', storage_backend = 's3', storage_key = 'k'", "1"},
-		"a flip":                             {"storage_backend = 's3', storage_key = 'k'", "1"},
-		"another file, elsewhere, one step":  {"file_path = '', storage_backend = 's3', storage_key = 'k', file_version = 2", "2"},
-		"another file, elsewhere, three":     {"file_path = '', storage_backend = 's3', storage_key = 'k', file_version = 4", "4"},
-	} {
-		d.exec("TRUNCATE tracks")
-		d.exec(oneTrack)
-		d.exec("UPDATE tracks SET " + c.update)
-		if got := d.query("SELECT file_version FROM tracks"); got != c.want {
-			t.Errorf("%s: version %s, want %s", name, got, c.want)
-		}
-	}
-}
-
-// The way back from S3 is a new file, unless it is a rollback's.
-func TestFileVersionRisesOnTheWayBack(t *testing.T) {
-	t.Parallel()
-	d := newDatabase(t)
-	d.up()
-	const back = "storage_backend = 'local', storage_key = NULL, file_path = "
-	for path, want := range map[string]string{
-		"'b.wav'": "2",
-		"'restored/00000000-0000-0000-0000-000000000001/1.wav'": "1",
-		"'restored/00000000-0000-0000-0000-000000000002/1.wav'": "2", // another track's
-		"'a.wav'": "1", // the copy that the migration left
-	} {
-		d.exec("TRUNCATE tracks")
-		d.exec(oneTrack)
-		d.exec("UPDATE tracks SET storage_backend = 's3', storage_key = 'k'")
-		d.exec("UPDATE tracks SET " + back + path)
-		if got := d.query("SELECT file_version FROM tracks"); got != want {
-			t.Errorf("%s: version %s, want %s", path, got, want)
-		}
-	}
-}
-
 // Every CHECK refuses what it is there for; the constraint's name says so.
 func TestEveryCheckRefuses(t *testing.T) {
 	t.Parallel()
@@ -65,6 +19,7 @@ func TestEveryCheckRefuses(t *testing.T) {
 		upload    = `UPDATE track_uploads SET `
 		discard   = `UPDATE track_discards SET `
 		migration = `UPDATE track_migrations SET `
+		event     = `UPDATE track_events SET `
 	)
 	statements := map[string][]string{
 		"tracks_status_check":          {track + "status = 'playing'"},
@@ -109,6 +64,11 @@ func TestEveryCheckRefuses(t *testing.T) {
 		"track_migration_direction_only_row_check": {"INSERT INTO track_migration_direction VALUES (false, 'to_s3')"},
 		"track_migration_direction_check":          {"UPDATE track_migration_direction SET direction = 'up'"},
 
+		"track_events_type_check":          {event + "type = 'born'"},
+		"track_events_bus_state_check":     {event + "bus_state = 'lost'"},
+		"track_events_webhook_state_check": {event + "webhook_state = 'lost'"},
+		"track_events_attempts_check":      {event + "bus_attempts = -1", event + "webhook_attempts = -1"},
+
 		"trackstore_adoption_only_row_check": {"INSERT INTO trackstore_adoption VALUES (false)"},
 
 		"companion_sessions_token_hash_check": {"INSERT INTO companion_sessions VALUES ('x', gen_random_uuid(), now(), now() + interval '1 hour')"},
@@ -120,6 +80,8 @@ func TestEveryCheckRefuses(t *testing.T) {
 	d.exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason) VALUES (gen_random_uuid(), 's3', 'k', 'replaced')`)
 	d.exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, lease_token, lease_expires_at)
 		VALUES (gen_random_uuid(), 'to_s3', 1, 'leased', gen_random_uuid(), now())`)
+
+	d.exec(`INSERT INTO track_events (track_id, type, data) VALUES (gen_random_uuid(), 'ready', '{}')`)
 
 	rows, err := d.Query(t.Context(), "SELECT conname FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace")
 	if err != nil {

@@ -160,7 +160,7 @@ func TestPlaybackGoesOnWithoutWhatIsBroken(t *testing.T) {
 	s := startLocal(t)
 	content := audiotest.WAV(1, 1)
 	good, moved, outside := s.stored(content).str("track_id"), s.stored(content).str("track_id"), s.stored(content).str("track_id")
-	s.sql("UPDATE tracks SET storage_backend = 's3', storage_key = 'tracks/x' WHERE id = $1", moved) // and no S3 here
+	s.sql("UPDATE tracks SET storage_backend = 's3', storage_key = 'tracks/x' WHERE id = $1 AND set_config('trackstore.writer', 'on', true) = 'on'", moved) // and no S3 here
 	s.sql("UPDATE tracks SET file_path = '../x.wav' WHERE id = $1", outside)
 	tracks := s.call("POST", "/v1/playback", answer{"track_ids": []string{moved, good, outside}}).want(200).list("tracks")
 	if tracks[0]["code"] != "unavailable" || tracks[2]["code"] != "not_ready" {

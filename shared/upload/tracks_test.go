@@ -129,7 +129,7 @@ func TestFilesOfThePlatformAreServed(t *testing.T) {
 	s.call("GET", "/v1/tracks/"+add("")+"/audio", nil).refused(409, upload.NotReady)
 
 	moved := add("a.mp3")
-	s.sql("UPDATE tracks SET storage_backend = 's3', storage_key = 'tracks/x' WHERE id = $1", moved)
+	s.sql("UPDATE tracks SET storage_backend = 's3', storage_key = 'tracks/x' WHERE id = $1 AND set_config('trackstore.writer', 'on', true) = 'on'", moved)
 	s.call("GET", "/v1/tracks/"+moved+"/audio", nil).refused(503, upload.Unavailable, "s3")
 }
 

@@ -5,4 +5,4 @@ WITH free AS MATERIALIZED (
 	WHERE t.id = ANY ($1::text[]::uuid[]) AND t.storage_backend = 's3' AND t.storage_bucket IS NULL
 	ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE {{tracks}} t SET storage_bucket = $2 WHERE t.id = ANY (ARRAY(SELECT id FROM free))
+UPDATE {{tracks}} t SET storage_bucket = $2 FROM (SELECT {{writer}}) AS settings WHERE t.id = ANY (ARRAY(SELECT id FROM free))

@@ -25,7 +25,7 @@ WITH prior AS (
 	END AS verdict
 ), new_track AS (
 	INSERT INTO {{tracks}} AS t (id, creator_id, title, file_path, status)
-	SELECT $5, $1, $4, '', 'uploading' FROM verdict WHERE verdict = 'opened' AND $4::text IS NOT NULL
+	SELECT $5, $1, $4, '', 'uploading' FROM (SELECT {{writer}}) AS settings, verdict WHERE verdict = 'opened' AND $4::text IS NOT NULL
 	RETURNING t.id, t.creator_id
 ), opened AS (
 	INSERT INTO track_uploads (id, track_id, user_id, method, backend, storage_key, part_size, size, max_size,

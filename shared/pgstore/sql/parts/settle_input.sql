@@ -7,7 +7,7 @@
 -- row with every other, it has what it needs from one of the steps before, and asks for the
 -- others by IN, which is looked up in a hash.
 WITH input AS MATERIALIZED (
-	SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (
+	SELECT i.* FROM (SELECT {{writer}}) AS settings, jsonb_to_recordset($1::jsonb) AS i (
 		number int, track_id uuid, token uuid, file_version bigint, file_path text, storage_key text, attempts int,
 		state text, new_key text, new_version text, new_path text, aliases text[], new_size bigint, new_checksum text,
 		format text, content_type text, error text)
