@@ -106,6 +106,14 @@ func (s *Store) Remove(ctx context.Context, key string, mayGo func(context.Conte
 	return nil
 }
 
+// Versions yields nothing: the disk keeps none.
+func (s *Store) Versions(context.Context, string, string) iter.Seq2[track.Object, error] {
+	return func(func(track.Object, error) bool) {}
+}
+
+// RemoveVersion removes nothing: the disk keeps no versions.
+func (s *Store) RemoveVersion(context.Context, string, string) error { return nil }
+
 // List yields all regular files whose paths begin with prefix, in no order, without
 // checksums; not links, nor what is in the making. A folder that cannot be read is yielded,
 // by its path, with the error, and the others follow.

@@ -35,8 +35,8 @@ func (s *Store) Remove(ctx context.Context, key string, mayGo func(context.Conte
 			return err
 		}
 		_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key, VersionId: v.id})
-		if code := codeOf(err); v.id != nil && (code == "NoSuchVersion" || code == "InvalidArgument") {
-			continue // somebody was quicker: S3 says nothing of that, versitygw does
+		if v.id != nil && isGone(err) {
+			continue
 		}
 		if err := failure(ctx, "delete", key, err); err != nil && !errors.Is(err, track.ErrNotFound) {
 			return err

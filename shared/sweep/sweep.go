@@ -78,11 +78,23 @@ type Removals interface {
 	DiscardsGone(ctx context.Context, discards []track.Discard) error
 }
 
+// Pins tells which versions of objects rows need, and keeps how far a sweep has come.
+type Pins interface {
+	// PinnedVersions returns the versions of an object that rows pin, the empty string among them
+	// where one names it without a version. None: no row names it. It reads only.
+	PinnedVersions(ctx context.Context, key string) ([]string, error)
+	// SweepPosition returns the key after which to go on below a prefix; empty: at the first.
+	SweepPosition(ctx context.Context, prefix string) (after string, err error)
+	// KeepSweepPosition keeps it. Where that fails, the same keys are looked at again.
+	KeepSweepPosition(ctx context.Context, prefix, after string) error
+}
+
 // Store is the database.
 type Store interface {
 	Uploads
 	Discards
 	Removals
+	Pins
 	// LocalPaths yields the file_path of every track that is local, and not deleted longer than
 	// grace ago. After an error it yields no more: the paths are not all, and say nothing of a
 	// file that is not among them.
@@ -101,6 +113,12 @@ type Backend interface {
 	// meanwhile is another version, and stays. A key that is not there is no error.
 	// track.ErrNotRegular: it is no file, and stays.
 	Remove(ctx context.Context, key string, mayGo func(context.Context) error) error
+
+	// Versions yields every version of the keys below a prefix, delete markers left out, by key,
+	// from the one after "after" on. Nothing, where the backend keeps none.
+	Versions(ctx context.Context, prefix, after string) iter.Seq2[track.Object, error]
+	// RemoveVersion removes one version; one that is not there is no error.
+	RemoveVersion(ctx context.Context, key, versionID string) error
 
 	// ListMultiparts yields the multipart uploads under a prefix that are begun and not over.
 	ListMultiparts(ctx context.Context, prefix string) iter.Seq2[track.Multipart, error]
@@ -184,6 +202,7 @@ func (s *Sweeper) Run(ctx context.Context, o Options) (Counts, error) {
 	r.noteDeleted()
 	for name, b := range r.there {
 		r.sweepDiscards(name, b)
+		r.sweepVersions(b)
 	}
 	return r.finish()
 }

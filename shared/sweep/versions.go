@@ -1,0 +1,95 @@
+package sweep
+
+import (
+	"slices"
+	"time"
+
+	"trackstore/shared/track"
+)
+
+// versionsASweep is how many versions of a prefix one sweep looks through: twenty requests. The
+// next sweep goes on from there.
+const versionsASweep = 20_000
+
+// sweepVersions removes what was written to a key after the version that a row pins, or beside
+// it: a form that was sent again, a stray write. Nobody is served that, and nothing else removes
+// it. Of keys that no row names the notes know, or an audit.
+func (r *run) sweepVersions(b Backend) {
+	for _, prefix := range []string{track.UploadsPrefix, track.MigratedPrefix} {
+		after, err := r.Store.SweepPosition(r.ctx, prefix)
+		if err != nil {
+			r.failed(err)
+			return
+		}
+		next, err := r.sweepVersionsAfter(b, prefix, after)
+		if err != nil {
+			r.failed(err)
+		}
+		if next == after || r.DryRun {
+			continue
+		}
+		if err := r.Store.KeepSweepPosition(r.ctx, prefix, next); err != nil {
+			r.failed(err)
+		}
+	}
+}
+
+// sweepVersionsAfter looks through the versions below prefix from the key after "after" on. It
+// returns the last key that it saw to, and "" at the end.
+func (r *run) sweepVersionsAfter(b Backend, prefix, after string) (last string, err error) {
+	var versions []track.Object // of one key
+	see := func() {
+		if len(versions) > 1 {
+			r.removeUnpinned(b, versions)
+		}
+		if len(versions) > 0 {
+			after, versions = versions[0].Key, nil
+		}
+	}
+	n := 0
+	for v, err := range b.Versions(r.ctx, prefix, after) {
+		if err != nil {
+			return after, err
+		}
+		if len(versions) > 0 && versions[0].Key != v.Key {
+			see()
+			if n >= versionsASweep || !r.goOn() {
+				return after, nil
+			}
+		}
+		versions = append(versions, v)
+		n++
+	}
+	see()
+	return "", nil
+}
+
+// removeUnpinned removes those versions of a key that no row pins, once their grace is over. The
+// rows are asked right before (R8). A pinned version that is not among these, or is not known,
+// keeps all: the bucket may be a copy, and one of them is what the row means (see repair). What is
+// removed is a version by its id, which nothing can come to pin as long as the pinned one is there.
+func (r *run) removeUnpinned(b Backend, versions []track.Object) {
+	pinned, err := r.Store.PinnedVersions(r.ctx, versions[0].Key)
+	if err != nil {
+		r.failed(err)
+		return
+	}
+	isThere := func(id string) bool {
+		return slices.ContainsFunc(versions, func(v track.Object) bool { return v.VersionID == id && id != "" })
+	}
+	if len(pinned) == 0 || slices.ContainsFunc(pinned, func(id string) bool { return !isThere(id) }) {
+		return
+	}
+	for _, v := range versions {
+		if slices.Contains(pinned, v.VersionID) || time.Since(v.ModTime) < r.Grace {
+			continue
+		}
+		if !r.DryRun {
+			if err := b.RemoveVersion(r.ctx, v.Key, v.VersionID); err != nil {
+				r.failed(err)
+				continue
+			}
+		}
+		r.did(Action{Do: "remove", Backend: track.S3, Key: v.Key, Why: "version " + v.VersionID + ", which no row pins"}, &r.counts.Removed)
+	}
+}
