@@ -23,6 +23,9 @@ type Uses interface {
 	UseOf(ctx context.Context, backend string, names ...string) (track.Use, error)
 	// Names reports whether a track's row is still as c says.
 	Names(ctx context.Context, c track.Copies) (bool, error)
+	// PinnedVersions returns the versions of an object that rows pin, the empty string among them
+	// where one names it without a version. None: no row names it.
+	PinnedVersions(ctx context.Context, key string) ([]string, error)
 	// LeftPaths yields the paths of files that tracks gave up within grace: of deleted ones, and
 	// those that are discarded.
 	LeftPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error]
@@ -37,6 +40,9 @@ type Listed interface {
 type ListedBucket interface {
 	Bucket
 	Listed
+	// Versions yields every version of the keys below a prefix, by key, from the one after "after"
+	// on; nothing, where the bucket keeps none.
+	Versions(ctx context.Context, prefix, after string) iter.Seq2[track.Object, error]
 }
 
 // ListedFiles is the disk, as far as an audit needs it.
@@ -96,6 +102,9 @@ func (p Auditor) Audit(ctx context.Context, grace time.Duration) (Audited, error
 		}
 	}
 	for _, prefix := range []string{track.MigratedPrefix, track.UploadsPrefix} {
+		if err := a.versions(ctx, prefix); err != nil {
+			return a.result, err
+		}
 		for object, err := range p.Bucket.List(ctx, prefix) {
 			if err != nil {
 				return a.result, err
@@ -175,6 +184,50 @@ func (a *audit) bytesMissing(ctx context.Context, c track.Copies) (missing, err 
 	}
 	defer file.Close()
 	return nil, nil
+}
+
+// versions looks for those below prefix that no row pins, beside one that a row does.
+func (a *audit) versions(ctx context.Context, prefix string) error {
+	var versions []track.Object // of one key
+	see := func() error {
+		if len(versions) < 2 {
+			return nil
+		}
+		pinned, err := a.Uses.PinnedVersions(ctx, versions[0].Key)
+		if err != nil {
+			return err
+		}
+		for _, v := range track.Unpinned(versions, pinned) {
+			age := time.Since(v.ModTime)
+			if age < a.grace {
+				a.result.WithinGrace++
+				continue
+			}
+			use, err := a.Uses.UseOf(ctx, track.S3, v.Key)
+			if err != nil {
+				return err
+			}
+			a.result.Findings++
+			a.Found(Finding{
+				Kind: UnpinnedVersion, TrackID: use.TrackID, StorageKey: v.Key,
+				Detail: fmt.Sprintf("version %s, %d bytes, written %s ago, is pinned by no row; the sweep removes it", v.VersionID, v.Size, age.Round(time.Second)),
+			})
+		}
+		return nil
+	}
+	for v, err := range a.Bucket.Versions(ctx, prefix, "") {
+		if err != nil {
+			return err
+		}
+		if len(versions) > 0 && versions[0].Key != v.Key {
+			if err := see(); err != nil {
+				return err
+			}
+			versions = nil
+		}
+		versions = append(versions, v)
+	}
+	return see()
 }
 
 // unknown looks at bytes that no row named when the rows were read.

@@ -33,6 +33,7 @@ const (
 	FileWithoutRow   = "file_without_row"
 	ObjectWithoutRow = "object_without_row"
 	RowWithoutBytes  = "row_without_bytes"
+	UnpinnedVersion  = "unpinned_version" // of an object, and no row pins it: it is beside the one that a row does pin
 )
 
 // Records is what was recorded of tracks on S3. Each call may be repeated, also after

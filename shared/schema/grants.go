@@ -50,6 +50,7 @@ var grants = []struct {
 		{"track_uploads", []string{"SELECT"}},
 	}},
 	{"sweep-uploads", "settles uploads and removes bytes; trackstore sweep needs the same", []grant{
+		{"track_sweep_positions", []string{"SELECT", "INSERT", "UPDATE"}},
 		storeTracks, discards, places, adoption, tellEvents,
 		{"track_uploads", []string{"SELECT", "UPDATE"}},
 		{"track_migrations", []string{"SELECT"}},

@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"slices"
 	"time"
 
 	"trackstore/shared/track"
@@ -65,23 +64,16 @@ func (r *run) sweepVersionsAfter(b Backend, prefix, after string) (last string, 
 }
 
 // removeUnpinned removes those versions of a key that no row pins, once their grace is over. The
-// rows are asked right before (R8). A pinned version that is not among these, or is not known,
-// keeps all: the bucket may be a copy, and one of them is what the row means (see repair). What is
-// removed is a version by its id, which nothing can come to pin as long as the pinned one is there.
+// rows are asked right before (R8). What is removed is a version by its id, which nothing can come
+// to pin as long as the pinned one is there.
 func (r *run) removeUnpinned(b Backend, versions []track.Object) {
 	pinned, err := r.Store.PinnedVersions(r.ctx, versions[0].Key)
 	if err != nil {
 		r.failed(err)
 		return
 	}
-	isThere := func(id string) bool {
-		return slices.ContainsFunc(versions, func(v track.Object) bool { return v.VersionID == id && id != "" })
-	}
-	if len(pinned) == 0 || slices.ContainsFunc(pinned, func(id string) bool { return !isThere(id) }) {
-		return
-	}
-	for _, v := range versions {
-		if slices.Contains(pinned, v.VersionID) || time.Since(v.ModTime) < r.Grace {
+	for _, v := range track.Unpinned(versions, pinned) {
+		if time.Since(v.ModTime) < r.Grace {
 			continue
 		}
 		if !r.DryRun {
