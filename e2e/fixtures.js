@@ -13,9 +13,9 @@ export const test = base.extend({
   },
   page: async ({ page }, use) => {
     const wrong = [];
-    // Firefox tells as an error, too, what tests provoke: a request that was cut, and a worker that is forbidden.
+    // Firefox tells as an error, too, what tests provoke: a request that is cut, a worker and a style that are forbidden.
     page.on('pageerror', ({ message }) => {
-      if (!/Same Origin Policy|worker-src/.test(message)) wrong.push(message);
+      if (!/Same Origin Policy|worker-src|style-src/.test(message)) wrong.push(message);
     });
     await use(page);
     expect(wrong).toEqual([]);

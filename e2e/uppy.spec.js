@@ -5,6 +5,7 @@ import { expect, test } from './fixtures.js';
 import { audio, companion, query, token, track, tracks, uploads } from './server.js';
 
 const MIB = 1 << 20;
+const once = { tag: '@once' }; // in Chromium only: another browser adds nothing to it
 
 // open shows the Uppy page with a companion session; multipart forces parts.
 async function open(page, line, id, { multipart = false, url } = {}) {
@@ -64,7 +65,7 @@ test('multipart', async ({ page, line, browserName }) => {
   await same(`${browserName} uppy parts`, file);
 });
 
-test('a small file in one part', async ({ page, line, browserName }) => {
+test('a small file in one part', once, async ({ page, line, browserName }) => {
   const file = wav(`${browserName} uppy small part.wav`);
   await open(page, line, 'small', { multipart: true });
   await choose(page, file);
@@ -73,7 +74,7 @@ test('a small file in one part', async ({ page, line, browserName }) => {
   await same(`${browserName} uppy small part`, file);
 });
 
-test('three at once', async ({ page, line, browserName }) => {
+test('three at once', once, async ({ page, line, browserName }) => {
   const names = ['a', 'b', 'c'].map((name) => `${browserName} uppy ${name}.wav`);
   const files = names.map((name, i) => wav(name, (1 + 6 * i) * MIB));
   await open(page, line, 'three', { multipart: true });
@@ -139,7 +140,7 @@ test('reload and resume', async ({ page, line, browserName }) => {
   expect(line.puts().length).toBeLessThan(8); // of 8 parts of 5 MiB, those sent before stay
 });
 
-test('a text file that is named .wav never becomes a track to play', async ({ page, line, browserName }) => {
+test('a text file that is named .wav never becomes a track to play', once, async ({ page, line, browserName }) => {
   await open(page, line, 'liar');
   await choose(page, text(`${browserName} uppy liar.wav`));
   await press(page, /^Upload 1 file/);
@@ -148,7 +149,7 @@ test('a text file that is named .wav never becomes a track to play', async ({ pa
   expect(upload).toEqual({ state: 'failed', reason: 'not_audio' });
 });
 
-test('an expired session is refused, and the page is told', async ({ page, line, browserName }) => {
+test('an expired session is refused, and the page is told', once, async ({ page, line, browserName }) => {
   const url = await companion(line);
   await open(page, line, 'expired', { url });
   await expire(url);

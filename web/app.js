@@ -239,17 +239,37 @@ function askTitle(track, title) {
 }
 $('rename').querySelector('button.quiet').addEventListener('click', () => $('rename').close());
 
+// --- events
+
+const eventRows = new Map(); // by event id
+
+function eventRow({ type, data, time }) {
+  const delivered = element('span', { class: 'state' });
+  const what = `${type.replace('trackstore.track.', '')}: ${data.title}`;
+  const at = element('time', { datetime: time }, new Date(time).toLocaleTimeString());
+  return {
+    node: element('li', { class: 'row' }, element('span', { class: 'name' }, what, ' ', at), delivered),
+    update({ webhook }) { set(delivered, webhook); },
+  };
+}
+
+function showEvents(events) {
+  order($('events'), eventRows, events, (event) => event.id, eventRow, (row, event) => row.update(event));
+  $('events-section').hidden = events.length === 0;
+}
+
 // --- the page
 
 let lastMigration;
 
 async function refresh() {
   try {
-    const [{ tracks }, { uploads }, migration] = await Promise.all([
-      json('/console/tracks'), store.request('GET', '/v1/uploads?state=pending'), json('/console/migration'),
+    const [{ tracks }, { uploads }, { events }, migration] = await Promise.all([
+      json('/console/tracks'), store.request('GET', '/v1/uploads?state=pending'), json('/console/events'), json('/console/migration'),
     ]);
     showTracks(tracks);
     showOpen(uploads, tracks);
+    showEvents(events);
     if (JSON.stringify(migration) !== lastMigration) showMigration(migration);
     lastMigration = JSON.stringify(migration);
     set($('where'), `New uploads go to ${session.backend === 's3' ? 'S3' : 'local disk'}`);
