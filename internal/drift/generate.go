@@ -70,6 +70,13 @@ func readers(name string) string {
 	return strings.Join(read, ", ")
 }
 
+// phases are comments on variables that change from one phase of a platform's way to S3 to the next.
+var phases = map[string]string{"TRACK_STORAGE_BACKEND": `# Where new files go: local or s3, exactly so. Phase 0: local, with the column in place and every row local.
+# Phase 1: s3 (with AWS_S3_ENABLED=true): new files go to the bucket, old ones stay on disk and play from there.
+# Phase 2: trackstore migrate-storage run moves the old files, verified. Phase 3: trackstore migrate-storage purge-local
+# frees the disk.
+`}
+
 // EnvTemplate is the content of .env.template.
 func EnvTemplate() string {
 	var b strings.Builder
@@ -83,6 +90,7 @@ func EnvTemplate() string {
 			section = v.Section
 			fmt.Fprintf(&b, "\n# Section %d\n", section)
 		}
+		b.WriteString(phases[v.Name])
 		if v.Default == "" {
 			fmt.Fprintf(&b, "# %s: %s\n", v.Name, strings.ReplaceAll(v.Example, "`", ""))
 		}

@@ -122,7 +122,7 @@ var rules = []string{
 	"`JWT_SECRET` or `JWT_JWKS_URL` is set; with both, each verifies its own algorithms. " +
 		"**In production** the secret has at least 32 bytes, and the URL is https unless its host is a loopback address. " +
 		"`PLAYBACK_SCOPE` is one scope: visible ASCII without spaces, quotes and backslashes.",
-	"With `AWS_S3_ENABLED=true`, `AWS_S3_BUCKET` is a bucket's name and `AWS_REGION` a region's. Booleans are `true` or `false`.",
+	"With `AWS_S3_ENABLED=true`, `AWS_S3_BUCKET` is a bucket's name and `AWS_REGION` a region's. Booleans are `true` or `false` and nothing else.",
 	"`AWS_S3_ENDPOINT` and `AWS_S3_PUBLIC_ENDPOINT` are absolute http or https URLs without user, query and fragment; " +
 		"**in production** https unless the host is a loopback address.",
 	"`TRACK_LOCAL_URL` (held to rule 5) and `TRACK_LOCAL_SECRET` come together. **In production** the secret has at least 32 bytes, and " +
@@ -135,8 +135,10 @@ var rules = []string{
 	"`MIGRATE_LEASE` is at least 1s. **In production** `STORAGE_GRACE` is no shorter than `UPLOAD_TTL` and `MIGRATE_LEASE`.",
 	"`CORS_ALLOWED_ORIGINS` holds origins (`https://host` or `https://host:port`, no path) or `*`. `LOG_LEVEL` is `debug`, `info`, `warn` or `error`. " +
 		"`PORT` is from 1 to 65535, `TRACKSTORE_URL` an absolute http or https URL; a client needs it and `TRACKSTORE_TOKEN`.",
-	"**In production** `TRACK_STORAGE_BACKEND` is exactly `local` or `s3`, and `s3` needs `AWS_S3_ENABLED=true`: the program never starts " +
-		"with the flag on and no S3 behind it. In development and staging the same faults warn and fall back to `local`.",
+	"**In production** the program never starts with the flag on and no S3 behind it; in development and staging the same faults warn " +
+		"and fall back to `local`:\n" +
+		"    - `TRACK_STORAGE_BACKEND` is exactly `local` or `s3` (not `S3`, not `minio`);\n" +
+		"    - `TRACK_STORAGE_BACKEND=s3` needs `AWS_S3_ENABLED=true`.",
 	"`EVENTS_WEBHOOK_URL` (an absolute http or https URL, **in production** https unless its host is a loopback address) and `EVENTS_WEBHOOK_SECRET` " +
 		"come together; the secret is `whsec_` and 24 to 64 bytes in base64. `EVENTS_BUS` needs `AWS_REGION`, unless it is an ARN.",
 }

@@ -4,13 +4,16 @@
 -- still names that object: a rollback checks the bytes against it, and a lease that is
 -- given back becomes that record again. Where nothing is recorded, nobody knows whether
 -- the file at file_path was purged, so it counts as purged.
+--
+-- With all ($6), also deleted tracks whose bytes the sweep has not noted yet: an undelete finds
+-- them on disk, and none is in the way of taking the schema down.
 WITH candidates AS MATERIALIZED (
 	SELECT t.id, t.file_version, coalesce(t.file_path, '') AS file_path, t.storage_key,
 		coalesce(t.storage_version_id, '') AS storage_version_id, m.state, m.lease_token, m.finished_at
 	FROM {{tracks}} t LEFT JOIN LATERAL (SELECT * FROM track_migrations WHERE track_id = t.id OFFSET 0) AS m ON true
 	WHERE t.storage_backend = 's3' AND t.id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000')
 		AND (NOT $4::boolean OR t.id = ANY ($5::text[]::uuid[]))
-		AND t.deleted_at IS NULL AND ($6::boolean OR starts_with(t.storage_key, 'tracks/'))
+		AND CASE WHEN t.deleted_at IS NULL THEN $6::boolean OR starts_with(t.storage_key, 'tracks/') ELSE $6::boolean AND NOT {{is_noted}} END
 		AND (m.track_id IS NULL OR NOT (
 			m.state = 'leased' AND m.lease_expires_at > now()
 			OR m.direction = 'to_local' AND m.file_version = t.file_version AND {{is_failure}}))

@@ -5,7 +5,7 @@ WITH deleted AS MATERIALIZED (
 	SELECT t.id, t.deleted_at, coalesce(t.storage_key, '') AS storage_key, coalesce(t.file_path, '') AS file_path
 	FROM {{tracks}} t
 	WHERE t.deleted_at <= now() - $1::interval AND (t.deleted_at, t.id) > ($2, $3::text::uuid)
-		AND NOT EXISTS (SELECT FROM track_discards d WHERE d.backend = 's3' AND d.storage_key = 'uploads/' || t.id || '/')
+		AND {{adopted_at}} <= now() - $1::interval AND NOT {{is_noted}}
 	ORDER BY t.deleted_at, t.id LIMIT $4
 )
 SELECT 0::bigint, id, backend, key, 'deleted', deleted_at FROM (

@@ -1,5 +1,6 @@
 -- As settle_to_s3, for a rollback. The object stays where it is. R6: the row's own file counts only
--- while it is not marked for removal; the mark is set on the row that held has locked.
+-- while it is not marked for removal; the mark is set on the row that held has locked. A track that
+-- was deleted before it was claimed is flipped, too; one that was deleted since is not.
 {{settle_input}}, discards AS MATERIALIZED (
 	SELECT moved.track_id, d.id, d.removed_at FROM track_discards d JOIN moved ON d.storage_key = ANY (moved.aliases)
 	WHERE d.backend = 'local'
@@ -11,7 +12,7 @@
 	FROM moved
 	WHERE t.id = moved.track_id AND t.id = ANY (ARRAY(SELECT track_id FROM moved))
 		AND t.storage_backend = 's3' AND t.storage_key = moved.storage_key AND t.file_version = moved.file_version
-		AND t.deleted_at IS NULL
+		AND (t.deleted_at IS NULL OR t.deleted_at < moved.started_at)
 		AND (moved.purged_at IS NULL OR moved.new_path <> t.file_path)
 		AND moved.track_id NOT IN (SELECT track_id FROM discards WHERE removed_at IS NOT NULL)
 	RETURNING moved.track_id

@@ -12,8 +12,8 @@ WITH input AS MATERIALIZED (
 		state text, new_key text, new_version text, new_path text, aliases text[], new_size bigint, new_checksum text,
 		format text, content_type text, error text)
 ), held AS MATERIALIZED (
-	SELECT i.*, m.purged_at FROM (SELECT * FROM input ORDER BY track_id) AS i CROSS JOIN LATERAL (
-		SELECT purged_at FROM track_migrations
+	SELECT i.*, m.purged_at, m.started_at FROM (SELECT * FROM input ORDER BY track_id) AS i CROSS JOIN LATERAL (
+		SELECT purged_at, started_at FROM track_migrations
 		WHERE track_id = i.track_id AND state = 'leased' AND lease_token = i.token FOR UPDATE
 	) AS m
 ), moved AS MATERIALIZED (
