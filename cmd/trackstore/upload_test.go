@@ -151,7 +151,7 @@ func TestUpload(t *testing.T) {
 		}
 		same(results["good.wav"], content)
 		for name, want := range map[string]string{
-			"liar.wav": "not_audio: the bytes are text", "empty.wav": "size", filepath.Base(dir): "not a regular file", "absent.wav": "no such file", "x\n.txt": "no such file",
+			"liar.wav": "not_audio: the bytes are text", "empty.wav": "size", filepath.Base(dir): "is a folder", "absent.wav": "no such file", "x\n.txt": "no such file",
 		} {
 			if got, _ := results[name]["error"].(string); !strings.Contains(got, want) {
 				t.Errorf("%q: %q does not say %q", name, got, want)
