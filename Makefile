@@ -1,7 +1,7 @@
 # trackstore. `make` lists what there is to do.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint template bench load fuzz e2e sam-local peers
+.PHONY: help run build test lint template bench load fuzz e2e deployed sam-local peers
 .DELETE_ON_ERROR:
 
 include functions/build.mk
@@ -65,6 +65,9 @@ fuzz: ## Fuzz every parser that meets the outside, FUZZTIME each (default 10s)
 e2e: ## Drive the console page, trackstore.js and Uppy in Chromium and in Firefox
 	@$(MAKE) --no-print-directory -C e2e
 
+deployed: ## Deploy to an AWS stand-in on this machine, and use what came of it (Linux, as root; PLANT=… plants a mistake)
+	@./e2e/deployed/run $(PLANT)
+
 sam-local: ## Invoke the functions in their real runtime against the running local stack
 	@./tools/sam-local
 
@@ -101,6 +104,12 @@ bin/venv/bin/sam: tools/requirements.txt
 	@echo 'installing the SAM CLI (once)'
 	@python3 -m venv bin/venv
 	@bin/venv/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
+	@touch $@
+
+bin/deployed/bin/aws: e2e/deployed/requirements.txt
+	@echo "installing what stands in for AWS (once)"
+	@python3 -m venv bin/deployed
+	@bin/deployed/bin/pip install --quiet --disable-pip-version-check -r e2e/deployed/requirements.txt
 	@touch $@
 
 bin/node_modules/.bin/asl-validator:

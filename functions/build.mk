@@ -1,7 +1,7 @@
 # The functions as Lambda runs them: static, stripped, and the same bytes from the same source, wherever they are built.
 
-# As the template's parameter of this name: arm64 or x86_64.
-ARCHITECTURE ?= arm64
+# arm64 or x86_64: what the template deploys by default, so that the two agree.
+ARCHITECTURE ?= $(shell sed -n '/^  Architecture:/,/Default:/s/ *Default: //p' template.yaml)
 GOARCH_arm64  = arm64
 GOARCH_x86_64 = amd64
 

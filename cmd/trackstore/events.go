@@ -51,7 +51,7 @@ func openEvents(ctx context.Context, c *console) (config.DeliverEvents, *places.
 	if err != nil {
 		return cfg, nil, withHint(err, envHint)
 	}
-	p, err := openPlaces(ctx, places.Config{Places: cfg.Places, Connections: 4, Log: cfg.Logger(c.stderr)})
+	p, err := c.openPlaces(ctx, places.Config{Places: cfg.Places, Connections: 4, Log: cfg.Logger(c.stderr)})
 	return cfg, p, err
 }
 

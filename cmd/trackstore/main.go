@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"trackstore/shared/places"
 )
 
 func main() {
@@ -46,6 +48,7 @@ type commands struct {
 type console struct {
 	getenv         func(string) string
 	stdout, stderr io.Writer
+	meant          places.Meant // said by flags
 }
 
 // run runs the command that args name and returns the exit code of the process: 0, the code
@@ -60,7 +63,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		kong.Vars{"version": version()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(&console{getenv, stdout, stderr}),
+		kong.Bind(&console{getenv: getenv, stdout: stdout, stderr: stderr}),
 		kong.Exit(func(code int) { exited = code }), // --help and --version print and exit
 	)
 	if err != nil {

@@ -19,6 +19,9 @@ import (
 )
 
 type migrateCmd struct {
+	NewRoot   bool `help:"TRACK_LOCAL_DIR is meant to be another folder than before, one without the old one's id, from now on."`
+	NewBucket bool `help:"AWS_S3_BUCKET is meant to be another bucket than before, one without the old one's id, from now on."`
+
 	Plan       migratePlanCmd     `cmd:"" help:"Show what would move: counts, bytes, missing files, time. Writes nothing."`
 	Run        migrateRunCmd      `cmd:"" help:"Move tracks from disk to S3, until nothing is left to claim."`
 	Status     migrateStatusCmd   `cmd:"" help:"Show where tracks lie, and what failed."`
@@ -39,6 +42,12 @@ const (
 func (migrateCmd) Help() string {
 	return "Any number of these commands may run at once, on several machines: they share the tracks through the database.\n\n" +
 		"Exit codes: 0 done; 1 usage, configuration, database or S3 out of reach; 2 finished, and failures or findings remain; 3 interrupted."
+}
+
+// AfterApply is run before the command is.
+func (cmd *migrateCmd) AfterApply(c *console) error {
+	c.meant = places.Meant{NewRoot: cmd.NewRoot, NewBucket: cmd.NewBucket}
+	return nil
 }
 
 // migration is what the commands work with.
@@ -62,7 +71,7 @@ func openMigration(ctx context.Context, c *console) (*migration, error) {
 		return nil, withHint(err, envHint)
 	}
 	m := &migration{console: c, cfg: cfg, log: cfg.Logger(c.stderr)}
-	p, err := openPlaces(ctx, places.Config{Places: cfg.Places, Connections: 8, Log: m.log})
+	p, err := c.openPlaces(ctx, places.Config{Places: cfg.Places, Connections: 8, Log: m.log})
 	if err != nil {
 		return nil, finished(ctx, false, err)
 	}

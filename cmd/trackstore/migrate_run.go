@@ -41,6 +41,7 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 	if err := f.validate(); err != nil {
 		return err
 	}
+	c.meant.LookOnly = f.DryRun
 	m, err := openMigration(ctx, c)
 	if err != nil {
 		return err

@@ -81,6 +81,7 @@ type migratePlanCmd struct {
 
 // Run shows the plan.
 func (cmd *migratePlanCmd) Run(ctx context.Context, c *console) error {
+	c.meant.LookOnly = true
 	m, err := openMigration(ctx, c)
 	if err != nil {
 		return err

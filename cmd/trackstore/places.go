@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"trackstore/internal/awsdefault"
 	"trackstore/shared/places"
@@ -10,14 +11,15 @@ import (
 )
 
 // openPlaces opens what cfg names, with the credentials that the AWS tools find, over a database that has trackstore's
-// tables. Only the database is dialled. Where this fails the process ends: closing could wait for a database that does not
-// answer.
-func openPlaces(ctx context.Context, cfg places.Config) (*places.Places, error) {
-	cfg.Access = awsdefault.Load
+// tables, and says where it works. Only the database is dialled. Where this fails the process ends: closing could wait for a
+// database that does not answer.
+func (c *console) openPlaces(ctx context.Context, cfg places.Config) (*places.Places, error) {
+	cfg.Access, cfg.Meant = awsdefault.Load, c.meant
 	p, err := places.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
+	fmt.Fprintln(c.stderr, p)
 	if err = p.Database.CheckSchema(ctx); errors.Is(err, track.ErrNoSchema) {
 		err = withHint(err, "trackstore schema up makes the tables")
 	}

@@ -66,7 +66,7 @@ func openSweeper(ctx context.Context, c *console) (*sweep.Sweeper, error) {
 	}
 	cfg.LogLevel = max(cfg.LogLevel, slog.LevelWarn) // what is done is on standard output already
 	logger := cfg.Logger(c.stderr)
-	p, err := openPlaces(ctx, places.Config{Places: cfg.Places, Connections: 4, Log: logger})
+	p, err := c.openPlaces(ctx, places.Config{Places: cfg.Places, Connections: 4, Log: logger})
 	if err != nil {
 		return nil, err
 	}

@@ -468,6 +468,7 @@ func testSchema(t *testing.T, s *stack) {
 		}
 	}
 	schema.at("ServiceToken").is("<MigrateSchemaFunction.Arn>")
+	s.resource(t, "MigrateSchemaFunctionEventInvokeConfig", "AWS::Lambda::EventInvokeConfig").at("MaximumRetryAttempts").is(0)
 	if schema.at("ServiceTimeout").number() <= s.resource(t, "MigrateSchemaFunction", "AWS::Lambda::Function").at("Timeout").number() {
 		t.Error("the deployment gives up before the function")
 	}

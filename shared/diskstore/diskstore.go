@@ -26,11 +26,11 @@ import (
 type Config struct {
 	Root string // need not be there yet, or always; every call but signing needs it
 
-	// Prove tells whether a root that bears this id (zero: none) is the one that is meant. It is
-	// asked before a folder is worked with for the first time: at the first call, and when
-	// another folder has come to be at Root's path, because a volume was unmounted. Its error
-	// is that of the call. nil: any folder is.
-	Prove func(ctx context.Context, bears track.ID) error
+	// Prove tells whether the root folder is the one that is meant, and the id that it bears; the
+	// zero ID for none. It is asked before a folder is worked with for the first time: at the
+	// first call, and when another folder has come to be at Root's path, because a volume was
+	// unmounted. Its error is that of the call. nil: any folder is.
+	Prove func(ctx context.Context) (track.ID, error)
 
 	// Of the server. Without URL and Secret nothing is signed, and the handler lets nothing in.
 	URL            *url.URL // as clients reach Handler, whose path is below this one

@@ -214,11 +214,13 @@ func TestAnotherRootIsRefused(t *testing.T) {
 	}
 
 	asked := 0
-	store := open(t, diskstore.Config{Root: root, Prove: func(_ context.Context, bears track.ID) error {
-		if asked++; bears != id {
-			return fmt.Errorf("%w: it is another one", track.ErrPlace)
+	store := open(t, diskstore.Config{Root: root, Prove: func(context.Context) (track.ID, error) {
+		asked++
+		bears, err := bare.ID()
+		if err == nil && bears != id {
+			err = fmt.Errorf("%w: it is another one", track.ErrPlace)
 		}
-		return nil
+		return bears, err
 	}})
 	for range 3 {
 		if err := store.CreateFile(track.NewID().String(), writing("x")); err != nil {

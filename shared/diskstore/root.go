@@ -50,6 +50,15 @@ func readID(root *os.Root) (track.ID, error) {
 	return id, failure("read", idFile, err)
 }
 
+// Prove asks anew whether the root folder is there, and is the one that is meant.
+func (s *Store) Prove(context.Context) error {
+	root, err := s.openRootToWrite()
+	if err != nil {
+		return failure("prove", s.root, err)
+	}
+	return root.Close()
+}
+
 // provenRoot is a folder that Config.Prove has let pass.
 type provenRoot struct {
 	device, inode uint64
@@ -102,13 +111,17 @@ func (s *Store) prove(root *os.Root, anew bool) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := s.cfg.Prove(ctx, bears); err != nil {
+	id, err := s.cfg.Prove(ctx)
+	if err != nil {
 		return err
 	}
-	// Now it may bear one.
+	// It looked at what is at the path, and this is what is open. Now it may bear an id.
 	if bears, err = readID(root); err != nil {
 		return err
 	}
-	s.proven = &provenRoot{is.Device, is.Inode, bears}
+	if bears != id {
+		return fmt.Errorf("%w: the root folder has become another one this moment", track.ErrUnavailable)
+	}
+	s.proven = &provenRoot{is.Device, is.Inode, id}
 	return nil
 }

@@ -46,6 +46,29 @@ func (s *Store) tryWrite(dir string, files, bytes int64) error {
 	return mayWrite(root, dir)
 }
 
+// MayRemove tells beforehand whether RemoveFile could remove a name: track.ErrPlace where the
+// whole disk is read-only, fs.ErrPermission where its folder is not for this user.
+func (s *Store) MayRemove(filePath string) error {
+	return failure("remove", filePath, s.mayRemove(filePath))
+}
+
+func (s *Store) mayRemove(filePath string) error {
+	root, err := s.openRootToWrite()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	rel, err := s.locate(filePath)
+	if err != nil {
+		return err
+	}
+	dir, err := s.resolve(root, path.Dir(rel))
+	if err != nil {
+		return err
+	}
+	return mayWrite(root, dir)
+}
+
 // hasRoom compares what is to come with what is free, and does not reserve it.
 func hasRoom(root *os.Root, files, bytes int64) error {
 	d, err := root.Open(".")

@@ -4,9 +4,13 @@ package function
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"trackstore/shared/config"
 	"trackstore/shared/function/boot"
@@ -37,7 +41,37 @@ func Start[C interface {
 		runtime.Log.Error("the function cannot start", "err", err)
 		os.Exit(1)
 	}
-	lambda.Start(wire(cfg, p, runtime))
+	lambda.Start(loud{wire(cfg, p, runtime), runtime.Log})
+}
+
+// loud logs what a handler fails with. Lambda itself writes it as plain text, or not at all, and a filter for lines of level
+// ERROR would miss it.
+type loud struct {
+	Handler
+	log *slog.Logger
+}
+
+// Invoke implements lambda.Handler.
+func (l loud) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.log.ErrorContext(ctx, "the function failed", "request_id", requestID(ctx), "err", fmt.Sprint("panic: ", p), "stack", string(debug.Stack()))
+			panic(p) // Lambda counts it, and starts the process anew
+		}
+	}()
+	out, err := l.Handler.Invoke(ctx, event)
+	if err != nil {
+		l.log.ErrorContext(ctx, "the function failed", "request_id", requestID(ctx), "err", err)
+	}
+	return out, err
+}
+
+// requestID is Lambda's own id of the invocation.
+func requestID(ctx context.Context) string {
+	if of, ok := lambdacontext.FromContext(ctx); ok {
+		return of.AwsRequestID
+	}
+	return ""
 }
 
 // Handler is what Lambda calls.

@@ -73,7 +73,7 @@ type Auditor struct {
 // that no row names count only once they are older than grace: since they were discarded,
 // where that is known, else since they were written.
 func (p Auditor) Audit(ctx context.Context, grace time.Duration) (Audited, error) {
-	if err := reachable(ctx, p.Files, p.Bucket); err != nil {
+	if err := prove(ctx, p.Files, p.Bucket); err != nil {
 		return Audited{}, err
 	}
 	a := &audit{Auditor: p, grace: grace, keys: newPathSet(), paths: newPathSet()}
@@ -151,6 +151,9 @@ func (a *audit) row(ctx context.Context, c track.Copies) error {
 		return err
 	}
 	if missing != nil {
+		if err := prove(ctx, a.Files, a.Bucket); err != nil {
+			return err
+		}
 		if names, err := a.Uses.Names(ctx, c); err != nil {
 			return err
 		} else if !names {
@@ -176,7 +179,7 @@ func (a *audit) bytesMissing(ctx context.Context, c track.Copies) (missing, err 
 		return nil, err
 	}
 	file, err := a.Files.OpenFile(c.FilePath)
-	if errors.Is(err, track.ErrUnavailable) {
+	if saysNothing(err) {
 		return nil, err
 	}
 	if err != nil {

@@ -170,7 +170,7 @@ func (l logger) Settled(s Settlement) {
 	case s.Verdict != track.Settled:
 		l.Info("track was overtaken", "track_id", s.TrackID, "verdict", s.Verdict)
 	case s.Result.State().IsFailure():
-		l.Warn("track was not moved", "track_id", s.TrackID, "file_path", s.FilePath, "state", s.Result.State(), "err", s.Err())
+		l.Error("track was not moved", "track_id", s.TrackID, "file_path", s.FilePath, "state", s.Result.State(), "err", s.Err())
 	default:
 		l.Debug("track was moved", "track_id", s.TrackID, "key", s.StorageKey(), "bytes", s.Size())
 	}

@@ -73,7 +73,7 @@ type Verifier struct {
 // and compares both with what was recorded at the flip; sample is the share of the tracks,
 // from 0 to 1, chosen at random. A track of which nothing is recorded gets a record.
 func (v Verifier) Verify(ctx context.Context, sample float64) (Verification, error) {
-	if err := reachable(ctx, v.Files, v.Bucket); err != nil {
+	if err := prove(ctx, v.Files, v.Bucket); err != nil {
 		return Verification{}, err
 	}
 	run := &verification{Verifier: v, buffers: newBuffers()}
@@ -178,7 +178,7 @@ func (v *verification) compare(ctx context.Context, c track.Copies) (comparison,
 	switch {
 	case errors.Is(err, track.ErrNotFound):
 		return result, nil
-	case errors.Is(err, track.ErrUnavailable) || ctx.Err() != nil:
+	case saysNothing(err) || ctx.Err() != nil:
 		return comparison{}, err
 	case err != nil:
 		result.findings = append(result.findings, finding(LocalUnreadable, c, err.Error()))
@@ -192,14 +192,14 @@ func (v *verification) compare(ctx context.Context, c track.Copies) (comparison,
 // notRead is what is found of an object whose reading ended with err. Where S3 gives no
 // object at all, that says nothing of this one.
 func (v *verification) notRead(ctx context.Context, c track.Copies, err error) ([]Finding, error) {
-	if errors.Is(err, track.ErrNotFound) {
-		return []Finding{finding(ObjectMissing, c, err.Error())}, nil
-	}
-	if track.IsRetryable(err) || ctx.Err() != nil {
+	if saysNothing(err) || ctx.Err() != nil {
 		return nil, err
 	}
-	if down := reachable(ctx, v.Files, v.Bucket); down != nil {
+	if down := prove(ctx, v.Files, v.Bucket); down != nil {
 		return nil, down
+	}
+	if errors.Is(err, track.ErrNotFound) {
+		return []Finding{finding(ObjectMissing, c, err.Error())}, nil
 	}
 	return []Finding{finding(ObjectUnreadable, c, err.Error())}, nil
 }

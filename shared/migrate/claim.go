@@ -80,6 +80,11 @@ func (r *run) claim(stop context.Context, after track.ID, limit int) (claims tra
 // with a track moved the other way when the direction has just changed.
 func (r *run) anotherPass(stop context.Context, gotSome bool, waitingSince *time.Time) (bool, error) {
 	for r.held.size() > 0 {
+		if r.held.size() == r.keptBack() {
+			if err := r.judge(); err != nil {
+				return false, err
+			}
+		}
 		if pause(stop, 10*time.Millisecond) != nil {
 			return false, nil
 		}

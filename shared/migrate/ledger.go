@@ -51,6 +51,11 @@ type Ledger interface {
 	// Remaining counts the selected tracks that can be claimed or are leased; a large number may be
 	// an estimate, 0 never is. It changes nothing.
 	Remaining(ctx context.Context, d track.Direction, which track.Selection) (int64, error)
+
+	// ToWrite counts the files, and their bytes, that moving up to limit of the selected tracks
+	// writes to disk for certain: of a rollback, those of which no local copy is left. It changes
+	// nothing.
+	ToWrite(ctx context.Context, d track.Direction, which track.Selection, limit int) (files, bytes int64, err error)
 }
 
 // Directions decides which way tracks move. Each call may be repeated, also after

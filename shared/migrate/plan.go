@@ -35,7 +35,7 @@ type Estimate struct {
 // Plan looks at the file of every track that can be claimed. It writes nothing. The
 // estimate is by the rate of earlier moves, else by that of reading some of the files.
 func Plan(ctx context.Context, plans Plans, files Files) (Estimate, error) {
-	if _, err := files.OpenFile("."); errors.Is(err, track.ErrUnavailable) {
+	if err := files.Prove(ctx); err != nil {
 		return Estimate{}, err
 	}
 	var e Estimate

@@ -45,6 +45,9 @@ type LocalFiles interface {
 	PlainPaths(filePath string) ([]string, error)
 	// OddPaths returns those of the paths that are not plain, by the plain relative one.
 	OddPaths(filePaths iter.Seq2[string, error]) (map[string][]string, error)
+	// MayRemove tells beforehand whether RemoveFile could remove a name: track.ErrPlace where the
+	// whole disk is read-only.
+	MayRemove(filePath string) error
 	// RemoveFile removes a name: a file or a link.
 	RemoveFile(filePath string) error
 }
@@ -69,7 +72,7 @@ type Purger struct {
 // Each is compared first: the object, the file, and what was recorded at the flip. A file
 // that another track needs stays, by whatever path that one names it: see Purges.InUse.
 func (p Purger) Purge(ctx context.Context, grace time.Duration) (Purged, error) {
-	if err := reachable(ctx, p.Files, p.Bucket); err != nil {
+	if err := prove(ctx, p.Files, p.Bucket); err != nil {
 		return Purged{}, err
 	}
 	run := &purge{Purger: p, buffers: newBuffers(), grace: grace}
@@ -117,7 +120,7 @@ func (p *purge) purge(ctx context.Context, c track.Copies) error {
 	switch detail := c.Object.Differs(found); {
 	case errors.Is(err, track.ErrNotFound):
 		return p.count(func(r *Purged) { r.Absent++ })
-	case errors.Is(err, track.ErrUnavailable) || ctx.Err() != nil:
+	case saysNothing(err) || ctx.Err() != nil:
 		return err
 	case err != nil:
 		return p.keep(finding(LocalUnreadable, c, err.Error()))
@@ -130,6 +133,11 @@ func (p *purge) purge(ctx context.Context, c track.Copies) error {
 	}
 	if shared, err := p.isShared(ctx, c, names); err != nil || shared {
 		return err
+	}
+	if err := p.Files.MayRemove(c.FilePath); saysNothing(err) {
+		return err
+	} else if err != nil {
+		return p.keep(finding(LocalUnreadable, c, err.Error()))
 	}
 	// R6: the mark goes first. From here on no rollback uses the file, and a crash leaves a
 	// marked file, which the next purge or the sweep removes.
@@ -168,7 +176,7 @@ func (p *purge) finish(ctx context.Context, c track.Copies, names, marks []strin
 	}
 	for _, path := range marks { // the file itself, then the link that led to it
 		if err := p.Files.RemoveFile(path); err != nil && !errors.Is(err, track.ErrNotFound) {
-			if errors.Is(err, track.ErrUnavailable) {
+			if saysNothing(err) {
 				return err
 			}
 			return p.keep(finding(LocalUnreadable, c, err.Error()))

@@ -25,6 +25,9 @@ type Disk interface {
 	// there already is track.ErrExists; an error of fill comes back as it is. It may be
 	// repeated after any error: then the file may be there, whole.
 	CreateFile(filePath string, fill func(*os.File) error) error
+	// TryWrite tries whether files can be made in a folder, and compares what is to come with what
+	// is free: track.ErrPlace says what is in the way.
+	TryWrite(dir string, files, bytes int64) error
 }
 
 // Restore moves tracks from S3 to disk.
@@ -46,9 +49,13 @@ func NewRestore(r Restore) *Restore {
 // Direction returns track.ToLocal.
 func (r *Restore) Direction() track.Direction { return track.ToLocal }
 
-// Reachable asks for an object that is nowhere, and for the root folder.
-func (r *Restore) Reachable(ctx context.Context) error {
-	return reachable(ctx, r.Disk, r.Bucket)
+// Prove asks disk and S3.
+func (r *Restore) Prove(ctx context.Context) error { return prove(ctx, r.Disk, r.Bucket) }
+
+// Room tries whether the disk takes so many files of so many bytes together. Later it may be
+// full all the same: others write to it, too.
+func (r *Restore) Room(files, bytes int64) error {
+	return r.Disk.TryWrite(path.Clean(track.RestoredPrefix), files, bytes)
 }
 
 // Move puts the bytes of one track on disk, where they are not there still. Nothing on S3
@@ -88,7 +95,7 @@ func (r *Restore) Move(ctx context.Context, lease track.Lease) (track.Result, er
 func (r *Restore) compare(ctx context.Context, file track.NewFile) (track.Result, error) {
 	found, err := readFile(ctx, r.Disk, r.buffers, file.Path)
 	switch {
-	case track.IsRetryable(err):
+	case saysNothing(err):
 		return nil, err
 	case err != nil:
 		return mismatch(err), nil

@@ -21,8 +21,11 @@ type Mover interface {
 	// and ErrMismatch: what the first one left is found, compared and used. Any other error
 	// is the track's failure. Where ctx ends, the result says nothing.
 	Move(ctx context.Context, lease track.Lease) (track.Result, error)
-	// Reachable says whether disk and S3 answer at all. Where they do not, no track has failed.
-	Reachable(ctx context.Context) error
+	// Prove says whether disk and S3 answer, and are who they should be. Where they are not, no
+	// track has failed.
+	Prove(ctx context.Context) error
+	// Room says whether there is room for so many files, of so many bytes together.
+	Room(files, bytes int64) error
 }
 
 // Observer is told what happens, from several goroutines at once.
@@ -102,7 +105,7 @@ type Runner struct {
 func (w Runner) Run(ctx context.Context, job Job) (Summary, error) {
 	started := time.Now()
 	direction := w.Mover.Direction()
-	if err := w.Mover.Reachable(ctx); err != nil {
+	if err := w.begin(ctx, job); err != nil {
 		return Summary{Direction: direction}, err
 	}
 	r := &run{
@@ -131,6 +134,18 @@ func (w Runner) Run(ctx context.Context, job Job) (Summary, error) {
 	return r.summary, errors.Join(err, countErr)
 }
 
+// begin looks at disk and S3 before anything is claimed.
+func (w Runner) begin(ctx context.Context, job Job) error {
+	if err := w.Mover.Prove(ctx); err != nil {
+		return err
+	}
+	files, bytes, err := w.Ledger.ToWrite(ctx, w.Mover.Direction(), job.Selection, job.Limit)
+	if err != nil {
+		return err
+	}
+	return w.Mover.Room(files, bytes)
+}
+
 // run is the state that the workers of one Run share.
 type run struct {
 	Runner
@@ -138,6 +153,7 @@ type run struct {
 
 	held     *held
 	slots    *slots
+	refused  refused
 	outcomes chan track.Outcome
 
 	mu      sync.Mutex
@@ -181,6 +197,9 @@ func (r *run) all(ctx context.Context) error {
 	}
 	claiming.Wait()
 	working.Wait()
+	if err := r.judge(); err != nil && work.Err() == nil && ctx.Err() == nil {
+		fail(err)
+	}
 	close(r.outcomes)
 	settling.Wait()
 	stopBeat()

@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"trackstore/shared/track"
@@ -62,6 +63,12 @@ func (r *run) gather(first track.Outcome) []track.Outcome {
 func (r *run) settle(ctx context.Context, batch []track.Outcome) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	if slices.ContainsFunc(batch, func(o track.Outcome) bool { return o.Result.State().IsFailure() }) {
+		// R7: what failed may have failed because the volume was unmounted, or is of another bucket.
+		if err := patiently(ctx, r.job.Backoff, func() error { return r.Mover.Prove(ctx) }); err != nil {
+			return err
+		}
+	}
 	var verdicts []track.Verdict
 	err := patiently(ctx, r.job.Backoff, func() (err error) {
 		verdicts, err = r.Ledger.Settle(ctx, r.Mover.Direction(), batch)

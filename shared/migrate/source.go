@@ -26,6 +26,9 @@ func (s source) check(err error) error {
 	after, idErr := s.Identity()
 	if idErr == nil {
 		again, openErr := s.files.OpenFile(s.path)
+		if saysNothing(openErr) {
+			return openErr
+		}
 		if openErr != nil {
 			return errors.Join(errChanged, openErr)
 		}

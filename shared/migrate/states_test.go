@@ -211,6 +211,8 @@ type changing struct {
 	left   map[string]int // how often a file is to be changed
 }
 
+func (c *changing) Prove(ctx context.Context) error { return c.r.Disk.Prove(ctx) }
+
 func (c *changing) OpenFile(path string) (track.File, error) {
 	f, err := c.r.Disk.OpenFile(path)
 	return &changingFile{File: f, c: c, path: path}, err

@@ -12,14 +12,20 @@ import (
 
 // Files is the disk, as far as it is read.
 type Files interface {
+	// Prove asks anew whether the root folder is there, and is the one that is meant (R7).
+	Prove(ctx context.Context) error
 	// OpenFile opens what a row's file_path names. Its errors are track.ErrNotFound,
-	// ErrOutsideRoot, ErrNotRegular, ErrUnavailable (there is no root), and those of reading.
+	// ErrOutsideRoot, ErrNotRegular, ErrUnavailable (there is no root), ErrPlace (it is not the
+	// one that is meant), and those of reading.
 	OpenFile(filePath string) (track.File, error)
 }
 
 // Bucket is S3, as far as objects are created and read. After track.ErrUnavailable or
-// ErrThrottled each call may be repeated; track.ErrForbidden is of credentials or a policy.
+// ErrThrottled each call may be repeated; track.ErrForbidden is of credentials or a policy, and
+// track.ErrPlace of the bucket: another key would fare no better.
 type Bucket interface {
+	// Prove asks anew whether the bucket is there, and is the one that is meant (R7).
+	Prove(ctx context.Context) error
 	// Create makes an object of the first spec.Digest.Size bytes of body, whole or not at all. A key is
 	// written once (R1): what is there already is track.ErrExists, be it by an earlier attempt
 	// of this very call, and after ErrUnavailable the object may be there; Head tells by what bytes.
@@ -76,26 +82,11 @@ func NewUpload(u Upload) *Upload {
 // Direction returns track.ToS3.
 func (u *Upload) Direction() track.Direction { return track.ToS3 }
 
-// Reachable asks for an object that is nowhere, and for the root folder.
-func (u *Upload) Reachable(ctx context.Context) error {
-	return reachable(ctx, u.Files, u.Bucket)
-}
+// Prove asks disk and S3.
+func (u *Upload) Prove(ctx context.Context) error { return prove(ctx, u.Files, u.Bucket) }
 
-// reachable reads, and not only asks for a description: the answer to that has no body to
-// tell a bucket that is not there from an object that is not.
-func reachable(ctx context.Context, files Files, bucket Bucket) error {
-	body, err := bucket.Open(ctx, track.MigratedPrefix, "", 0, -1)
-	if err == nil {
-		err = body.Close()
-	}
-	if err != nil && !errors.Is(err, track.ErrNotFound) {
-		return fmt.Errorf("S3 does not answer as it should: %w", err)
-	}
-	if _, err = files.OpenFile("."); errors.Is(err, track.ErrUnavailable) {
-		return fmt.Errorf("the root of the files on disk: %w", err)
-	}
-	return nil
-}
+// Room is for all there is: S3 has it.
+func (u *Upload) Room(int64, int64) error { return nil }
 
 // errChanged tells that a file was edited or replaced while it was read.
 var errChanged = errors.New("the file was changed while it was read")
@@ -130,7 +121,7 @@ func (u *Upload) move(ctx context.Context, lease track.Lease) (track.Result, err
 	defer file.Close()
 	src := source{File: file, files: u.Files, path: lease.FilePath}
 	if src.before, err = file.Identity(); err != nil {
-		return track.Failure{Kind: track.Unreadable, Err: err}, nil
+		return cannotRead(err)
 	}
 	switch size := src.before.Size; {
 	case size == 0:
@@ -207,7 +198,7 @@ func mismatch(err error) track.Failure { return track.Failure{Kind: track.Mismat
 // cannotOpen returns what becomes of a track whose file could not be opened.
 func cannotOpen(err error) (track.Result, error) {
 	switch {
-	case errors.Is(err, track.ErrUnavailable):
+	case saysNothing(err):
 		return nil, err
 	case errors.Is(err, track.ErrNotFound):
 		return track.Failure{Kind: track.Missing, Err: err}, nil
@@ -219,7 +210,7 @@ func cannotOpen(err error) (track.Result, error) {
 
 // cannotRead returns what becomes of a track whose file could not be read.
 func cannotRead(err error) (track.Result, error) {
-	if errors.Is(err, errChanged) {
+	if errors.Is(err, errChanged) || saysNothing(err) {
 		return nil, err
 	}
 	return track.Failure{Kind: track.Unreadable, Err: err}, nil

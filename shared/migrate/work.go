@@ -3,7 +3,6 @@ package migrate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 const (
 	maxAttempts  = 5
 	maxThrottled = 20
+	maxDenied    = 2
 )
 
 // work moves one track. It holds a slot when it begins, and no slot while it waits.
@@ -35,13 +35,19 @@ func (r *run) work(stop, ctx context.Context, fail context.CancelCauseFunc, leas
 			}
 			continue
 		}
+		if errors.Is(err, track.ErrPlace) {
+			fail(err)
+			return
+		}
 		if err != nil {
-			// Is it this track, or is everything out of reach? Then no track has failed.
-			if down := r.Mover.Reachable(ctx); down != nil {
-				fail(fmt.Errorf("%w (after: %w)", down, err))
-				return
-			}
 			outcome.Result = track.Failure{Kind: track.Failed, Err: err}
+			if err := r.refuse(ctx, outcome); err != nil {
+				fail(err)
+			}
+			return
+		}
+		if outcome.Result.State() == track.Migrated {
+			r.moved()
 		}
 		r.outcomes <- outcome
 		return
@@ -49,13 +55,15 @@ func (r *run) work(stop, ctx context.Context, fail context.CancelCauseFunc, leas
 }
 
 // worthAnother tells errors of the moment from those of the track, after so many attempts.
-// Access that is denied may be a token that has just expired; where it lasts, Reachable tells.
+// Access that is denied may be a token that has just expired.
 func worthAnother(err error, attempts int) bool {
-	if errors.Is(err, track.ErrThrottled) {
+	switch {
+	case errors.Is(err, track.ErrThrottled):
 		return attempts < maxThrottled
+	case errors.Is(err, track.ErrForbidden):
+		return attempts < maxDenied
 	}
-	return attempts < maxAttempts &&
-		(track.IsRetryable(err) || errors.Is(err, track.ErrForbidden) || errors.Is(err, track.ErrMismatch))
+	return attempts < maxAttempts && (track.IsRetryable(err) || errors.Is(err, track.ErrMismatch))
 }
 
 // firstBackoff is how long to wait before the second attempt, unless a job says otherwise.

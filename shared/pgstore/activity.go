@@ -41,6 +41,18 @@ func (s *Store) Remaining(ctx context.Context, d track.Direction, which track.Se
 	return n, s.failure("count what remains", err)
 }
 
+// ToWrite is that of migrate.Ledger.
+func (s *Store) ToWrite(ctx context.Context, d track.Direction, which track.Selection, limit int) (files, bytes int64, err error) {
+	if d != track.ToLocal {
+		return 0, 0, nil
+	}
+	err = retry(ctx, func() error {
+		return s.pool.QueryRow(ctx, s.sql("count_to_restore"), append([]any{s.freshPlan()}, append(selected(which), which.Uploaded, int64(limit))...)...).
+			Scan(&files, &bytes)
+	})
+	return files, bytes, s.failure("count what a rollback writes", err)
+}
+
 // selected are the first two parameters of statements that cover some tracks, or all.
 func selected(which track.Selection) []any {
 	return []any{len(which.TrackIDs) > 0, texts(which.TrackIDs)}

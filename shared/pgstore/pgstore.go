@@ -74,6 +74,12 @@ func (s *Store) Over(tracks track.Table) *Store {
 	return s
 }
 
+// Name says which database it is, for people: its name and its server's.
+func (s *Store) Name() string {
+	c := s.pool.Config().ConnConfig
+	return c.Database + " at " + c.Host
+}
+
 // Close waits for connections in use and closes all.
 func (s *Store) Close() { s.pool.Close() }
 

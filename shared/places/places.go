@@ -1,9 +1,11 @@
 // Package places opens the places where tracks lie, the disk and the bucket, and the database that knows them, as the
-// configuration says: for the functions, the commands and the local stack alike.
+// configuration says: for the functions, the commands and the local stack alike. Each proves who it is before it is worked
+// with: the volume may not be mounted, and the bucket may be that of another environment.
 package places
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"trackstore/shared/config"
@@ -20,6 +22,7 @@ type Config struct {
 	Connections int32            // to the database, at most; 0: what its URL says, else pgx's default
 	Access      awsaccess.Loader // credentials for AWS
 	Log         *slog.Logger
+	Meant       Meant // by an operator
 
 	// Of a program that is the disk's server itself: see diskstore.Config.
 	AllowedOrigins []string
@@ -33,32 +36,62 @@ type Places struct {
 	Bucket   *s3store.Store   // nil: S3 is not enabled
 }
 
+// String names them, for people.
+func (p *Places) String() string {
+	disk, bucket := "none", "none"
+	if p.Disk != nil {
+		disk = p.Disk.Root()
+	}
+	if p.Bucket != nil {
+		bucket = p.Bucket.Bucket()
+	}
+	return fmt.Sprintf("disk %s, bucket %s, database %s", disk, bucket, p.Database.Name())
+}
+
 // Open opens all that cfg names. It dials nothing, but for the secret where the database has one: a function's cold start
-// waits for no server.
+// waits for no server. Disk and bucket are asked who they are when they are first worked with.
 func Open(ctx context.Context, cfg Config) (*Places, error) {
 	database, err := OpenDatabase(ctx, cfg.Database, cfg.Connections, cfg.Access)
 	if err != nil {
 		return nil, err
 	}
 	p := &Places{Database: database}
+	if err := p.open(ctx, cfg); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Places) open(ctx context.Context, cfg Config) (err error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	who := &identity{lookOnly: cfg.Meant.LookOnly, database: p.Database, log: cfg.Log}
+	who.newRoot.Store(cfg.Meant.NewRoot)
+	who.newBucket.Store(cfg.Meant.NewBucket)
 	if cfg.Storage.LocalDir != "" {
-		p.Disk, err = diskstore.New(diskstore.Config{
+		disk := diskstore.Config{
 			Root:           cfg.Storage.LocalDir,
 			URL:            cfg.DiskServer.URL,
 			Secret:         []byte(cfg.DiskServer.Secret.Reveal()),
 			AllowedOrigins: cfg.AllowedOrigins,
 			OnCreate:       cfg.OnCreate,
 			Logger:         cfg.Log,
-		})
+		}
+		if who.disk, err = diskstore.New(disk); err != nil {
+			return err
+		}
+		disk.Prove = who.proveRoot
+		if p.Disk, err = diskstore.New(disk); err != nil {
+			return err
+		}
 	}
-	if err == nil && cfg.Storage.S3.Enabled {
-		p.Bucket, err = s3store.Open(ctx, cfg.Storage.S3, cfg.Access)
+	if cfg.Storage.S3.Enabled {
+		p.Bucket, err = s3store.Open(ctx, cfg.Storage.S3, cfg.Access, who.proveBucket)
+		who.bucket = p.Bucket
 	}
-	if err != nil {
-		p.Close()
-		return nil, err
-	}
-	return p, nil
+	return err
 }
 
 // OpenDatabase opens the database alone. A secret may be rotated while the program runs, and is then read anew; a password

@@ -28,10 +28,14 @@ type direct struct {
 	client aws.HTTPClient
 	bucket *url.URL
 	signer *signer
+	prove  func(ctx context.Context) error
 }
 
 // send makes one request. The body is closed by the caller; it is nil after an error.
 func (d *direct) send(ctx context.Context, method, key string, headers []header, body io.ReaderAt, size int64) (*http.Response, error) {
+	if err := d.prove(ctx); err != nil {
+		return nil, err
+	}
 	now, err := d.signer.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -91,10 +95,10 @@ func (d *direct) create(
 		return "", false, nil
 	}
 	defer drain(response)
-	switch response.StatusCode {
-	case http.StatusOK:
+	switch {
+	case response.StatusCode == http.StatusOK && response.Header.Get("ETag") != "":
 		return response.Header.Get("x-amz-version-id"), true, nil
-	case http.StatusPreconditionFailed:
+	case response.StatusCode == http.StatusPreconditionFailed:
 		return "", true, fmt.Errorf("create %q: %w", key, track.ErrExists)
 	}
 	return "", false, nil
@@ -107,7 +111,7 @@ func (d *direct) head(ctx context.Context, key string) (object track.Object, ok 
 		return object, false
 	}
 	defer drain(response)
-	if response.StatusCode != http.StatusOK || response.ContentLength < 0 {
+	if response.StatusCode != http.StatusOK || response.ContentLength < 0 || response.Header.Get("ETag") == "" {
 		return object, false
 	}
 	object = track.Object{

@@ -22,13 +22,16 @@ func failure(ctx context.Context, op, key string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s %q: %w", op, key, context.Cause(ctx))
 	}
+	if errors.As(err, new(*unprovenError)) || errors.Is(err, track.ErrPlace) {
+		return fmt.Errorf("%s %q: %w", op, key, err)
+	}
 	if kind := kindOf(err); kind != nil {
 		return fmt.Errorf("%s %q: %w: %w", op, key, kind, err)
 	}
 	return fmt.Errorf("%s %q: %w", op, key, err)
 }
 
-// kinds of S3's error codes. A missing bucket is in no kind: "not found" would say of each
+// kinds of S3's error codes. A missing bucket is not "not found", which would say of each
 // object that it is gone.
 var kinds = map[string]error{
 	"NoSuchKey":     track.ErrNotFound,
@@ -60,7 +63,23 @@ var kinds = map[string]error{
 
 	"ExpiredToken": track.ErrForbidden,
 	"InvalidToken": track.ErrForbidden,
-	"NoSuchBucket": nil,
+
+	// Another key would fare no better.
+	"NoSuchBucket":                       track.ErrPlace,
+	"InvalidBucketName":                  track.ErrPlace,
+	"InvalidAccessKeyId":                 track.ErrPlace,
+	"SignatureDoesNotMatch":              track.ErrPlace,
+	"AuthorizationHeaderMalformed":       track.ErrPlace, // of another region
+	"PermanentRedirect":                  track.ErrPlace,
+	"IllegalLocationConstraintException": track.ErrPlace,
+	"AccountProblem":                     track.ErrPlace,
+	"AllAccessDisabled":                  track.ErrPlace,
+	"RequestTimeTooSkewed":               track.ErrPlace, // the SDK has corrected the clock by then
+	"KMS.DisabledException":              track.ErrPlace,
+	"KMS.NotFoundException":              track.ErrPlace,
+	"QuotaExceeded":                      track.ErrPlace,
+	"XMinioStorageFull":                  track.ErrPlace,
+	"XMinioAdminBucketQuotaExceeded":     track.ErrPlace,
 }
 
 // kindOf returns one of track's errors, or nil for what will fail again and is none of them.
@@ -78,6 +97,8 @@ func kindOf(err error) error {
 			return track.ErrExists
 		case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 			return track.ErrThrottled
+		case status == http.StatusInsufficientStorage, status >= 300 && status < 400: // full; a proxy leads elsewhere
+			return track.ErrPlace
 		case status >= 500:
 			return track.ErrUnavailable
 		case status >= 300:

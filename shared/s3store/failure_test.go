@@ -73,9 +73,13 @@ func TestErrorsAreTracksOwn(t *testing.T) {
 	}{
 		{404, "NoSuchKey", track.ErrNotFound},
 		{404, "NoSuchUpload", track.ErrNotFound},
-		{404, "NoSuchBucket", nil},
+		{404, "NoSuchBucket", track.ErrPlace},
 		{403, "AccessDenied", track.ErrForbidden},
-		{403, "SignatureDoesNotMatch", track.ErrForbidden},
+		{403, "SignatureDoesNotMatch", track.ErrPlace},
+		{403, "InvalidAccessKeyId", track.ErrPlace},
+		{507, "XMinioStorageFull", track.ErrPlace},
+		{507, "", track.ErrPlace},
+		{302, "", track.ErrPlace},
 		{400, "ExpiredToken", track.ErrForbidden},
 		{412, "PreconditionFailed", track.ErrExists},
 		{409, "ConditionalRequestConflict", track.ErrUnavailable},
@@ -92,7 +96,7 @@ func TestErrorsAreTracksOwn(t *testing.T) {
 	} {
 		err := create(t.Context(), against(t, refuse(test.status, test.code)))
 		kinds := []error{
-			track.ErrNotFound, track.ErrExists, track.ErrMismatch, track.ErrInvalidParts, track.ErrThrottled, track.ErrUnavailable, track.ErrForbidden,
+			track.ErrNotFound, track.ErrExists, track.ErrMismatch, track.ErrInvalidParts, track.ErrThrottled, track.ErrUnavailable, track.ErrForbidden, track.ErrPlace,
 		}
 		var got, want []error
 		for _, kind := range kinds {
@@ -196,8 +200,9 @@ func TestBytesAreSentAsTheyAre(t *testing.T) {
 	t.Parallel()
 	var got http.Header
 	var body []byte
-	store := against(t, func(_ http.ResponseWriter, r *http.Request) {
+	store := against(t, func(w http.ResponseWriter, r *http.Request) {
 		got = r.Header.Clone()
+		w.Header().Set("ETag", `"x"`)
 		body, _ = io.ReadAll(r.Body)
 	})
 	sum := track.NewCRC64NVME(77)
@@ -221,6 +226,7 @@ func TestCallsAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"x"`)
 		if requests.Add(1) < 3 {
 			refuse(http.StatusServiceUnavailable, "SlowDown")(w, r)
 		} else if body, _ := io.ReadAll(r.Body); string(body) != "x" {
@@ -236,7 +242,8 @@ func TestCallsAreTriedAgain(t *testing.T) {
 // Not parallel: it sets the environment.
 func TestOpenTakesCredentialsAndCertificatesFromTheEnvironment(t *testing.T) {
 	var authorization string
-	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"x"`)
 		authorization = r.Header.Get("Authorization")
 	}))
 	t.Cleanup(server.Close)
@@ -254,7 +261,7 @@ func TestOpenTakesCredentialsAndCertificatesFromTheEnvironment(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 	store, err := s3store.Open(t.Context(), settings.S3{
 		Enabled: true, Bucket: "tracks", Region: "eu-central-1", Endpoint: endpoint, ForcePathStyle: true,
-	}, awsdefault.Load)
+	}, awsdefault.Load, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

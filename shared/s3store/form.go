@@ -13,6 +13,9 @@ import (
 // (or 1 to spec.MaxSize bytes where spec.Size is 0) and the checksum where one is declared.
 // A form can be sent again while its policy lasts: S3 has no condition against that.
 func (s *Store) SignPost(ctx context.Context, spec track.PutSpec) (track.SignedPost, error) {
+	if err := s.prove(ctx); err != nil {
+		return track.SignedPost{}, failure(ctx, "sign a form for", spec.Key, err)
+	}
 	now, err := s.signer.begin(ctx)
 	if err != nil {
 		return track.SignedPost{}, failure(ctx, "sign a form for", spec.Key, err)

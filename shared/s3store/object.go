@@ -34,6 +34,9 @@ func (s *Store) Head(ctx context.Context, key, versionID string) (track.Object, 
 		VersionId:    optional(versionID),
 		ChecksumMode: types.ChecksumModeEnabled,
 	})
+	if err == nil && aws.ToString(out.ETag) == "" {
+		err = errNotS3
+	}
 	if err != nil {
 		return track.Object{}, failure(ctx, "head", key, err)
 	}
@@ -151,6 +154,9 @@ func (s *Store) Create(ctx context.Context, spec track.ObjectSpec, body io.Reade
 		IfNoneMatch:       aws.String("*"),
 		Body:              io.NewSectionReader(loan, 0, size),
 	}, unsignedPayload)
+	if err == nil && aws.ToString(out.ETag) == "" {
+		err = errNotS3
+	}
 	if err != nil {
 		return track.Object{}, failure(ctx, "create", key, err)
 	}

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,20 +37,29 @@ type Config struct {
 	Credentials    aws.CredentialsProvider
 	HTTPClient     aws.HTTPClient // nil: one that suits many requests at once
 	MaxAttempts    int            // of each call, the first one counted; 0: 3
+
+	// Prove tells whether the bucket is the one that is meant. It is asked before the first call
+	// that writes, reads or signs an upload; its error is that of the call. nil: any is.
+	Prove func(ctx context.Context) error
 }
 
 // Store is a bucket. It is safe for concurrent use.
 type Store struct {
+	cfg    Config
 	bucket string
 	client *s3.Client
 	public *url.URL // of the bucket, as clients reach it
 	signer *signer
 	direct *direct
+
+	proving  sync.Mutex
+	isProven atomic.Bool
+	others   sync.Map // of *Store, by the bucket's name
 }
 
 // Open returns the store that cfg describes, with the credentials and the certificates
-// that access loads. It sends nothing yet.
-func Open(ctx context.Context, cfg config.S3, access awsaccess.Loader) (*Store, error) {
+// that access loads; prove is Config.Prove. It sends nothing yet.
+func Open(ctx context.Context, cfg config.S3, access awsaccess.Loader, prove func(context.Context) error) (*Store, error) {
 	loaded, err := access(ctx)
 	if err != nil {
 		return nil, err
@@ -62,6 +73,7 @@ func Open(ctx context.Context, cfg config.S3, access awsaccess.Loader) (*Store, 
 		ForcePathStyle: cfg.ForcePathStyle,
 		Credentials:    loaded.Credentials,
 		HTTPClient:     httpClient(client),
+		Prove:          prove,
 	})
 }
 
@@ -76,7 +88,7 @@ func New(cfg Config) (*Store, error) {
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = httpClient(nil)
 	}
-	cfg.HTTPClient = impatient{cfg.HTTPClient}
+	client := impatient{cfg.HTTPClient}
 	if cfg.MaxAttempts == 0 {
 		cfg.MaxAttempts = 3
 	}
@@ -88,13 +100,16 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("s3store: %w", err)
 	}
-	credentials := aws.NewCredentialsCache(cfg.Credentials)
-	client := s3.New(s3.Options{
+	cfg.Credentials = aws.NewCredentialsCache(cfg.Credentials)
+	signer := &signer{region: cfg.Region, credentials: cfg.Credentials}
+	s := &Store{cfg: cfg, bucket: cfg.Bucket, public: public, signer: signer}
+	s.direct = &direct{client: client, bucket: internal, signer: signer, prove: s.prove}
+	s.client = s3.New(s3.Options{
 		Region:       cfg.Region,
 		BaseEndpoint: baseEndpoint(cfg.Endpoint),
 		UsePathStyle: cfg.ForcePathStyle,
-		Credentials:  credentials,
-		HTTPClient:   cfg.HTTPClient,
+		Credentials:  cfg.Credentials,
+		HTTPClient:   client,
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = cfg.MaxAttempts
 		}),
@@ -102,15 +117,8 @@ func New(cfg Config) (*Store, error) {
 		// and its trailers are more than some servers understand.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
-	})
-	signer := &signer{region: cfg.Region, credentials: credentials}
-	return &Store{
-		bucket: cfg.Bucket,
-		client: client,
-		public: public,
-		signer: signer,
-		direct: &direct{client: cfg.HTTPClient, bucket: internal, signer: signer},
-	}, nil
+	}, s.proveFirst)
+	return s, nil
 }
 
 // Name returns track.S3.

@@ -19,6 +19,9 @@ import (
 // checksum where one is declared, and that the key is new; S3 refuses anything else. It
 // works until spec.TTL is over or the credentials that signed it are, whichever is first.
 func (s *Store) SignPut(ctx context.Context, spec track.PutSpec) (track.SignedPut, error) {
+	if err := s.prove(ctx); err != nil {
+		return track.SignedPut{}, failure(ctx, "sign a URL of", spec.Key, err)
+	}
 	headers := map[string]string{
 		"Content-Type":  spec.ContentType,
 		"If-None-Match": "*",

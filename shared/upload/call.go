@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,8 +41,16 @@ func newCall(w http.ResponseWriter, r *http.Request) (*call, *http.Request) {
 
 // note adds to what the log says of a request.
 func note(r *http.Request, attrs ...slog.Attr) {
-	c := r.Context().Value(callKey{}).(*call)
-	c.attrs = append(c.attrs, attrs...)
+	r.Context().Value(callKey{}).(*call).note(attrs...)
+}
+
+// note keeps what was said first under a key, which is nearest to the cause: a line that has a key twice is no good JSON.
+func (c *call) note(attrs ...slog.Attr) {
+	for _, attr := range attrs {
+		if !slices.ContainsFunc(c.attrs, func(said slog.Attr) bool { return said.Key == attr.Key }) {
+			c.attrs = append(c.attrs, attr)
+		}
+	}
 }
 
 // noteUpload says which upload and track a request is about.
@@ -71,7 +80,7 @@ func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 // log: a companion session's token is in it.
 func (c *call) finish(log *slog.Logger, r *http.Request) {
 	if p := recover(); p != nil {
-		c.attrs = append(c.attrs, slog.String("err", fmt.Sprint("panic: ", p)), slog.String("stack", string(debug.Stack())))
+		c.note(slog.String("err", fmt.Sprint("panic: ", p)), slog.String("stack", string(debug.Stack())))
 		if c.status == 0 {
 			writeProblem(c, problemOf(errors.New("panic")))
 		}
@@ -81,7 +90,7 @@ func (c *call) finish(log *slog.Logger, r *http.Request) {
 		level = slog.LevelError
 	}
 	_, route, _ := strings.Cut(r.Pattern, " ")
-	c.attrs = append(c.attrs, slog.String("method", r.Method), slog.String("route", route),
+	c.note(slog.String("method", r.Method), slog.String("route", route),
 		slog.Int("status", c.status), slog.Int64("duration_ms", time.Since(c.started).Milliseconds()))
 	log.LogAttrs(r.Context(), level, "request", c.attrs...)
 }

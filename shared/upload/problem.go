@@ -114,7 +114,7 @@ func problemOf(err error) *problem {
 		return refuse(NotReady, "the track's file lies where it cannot be served from")
 	case track.IsRetryable(err), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return refuse(Unavailable, "the database or the storage did not answer; try again")
-	case errors.Is(err, track.ErrForbidden):
+	case errors.Is(err, track.ErrForbidden), errors.Is(err, track.ErrPlace):
 		return refuse(Unavailable, "the database or the storage refuses this server; its log says why")
 	case errors.Is(err, track.ErrNoSchema):
 		return refuse(Unavailable, "the database is still without its tables; try again later")

@@ -2,6 +2,7 @@
 package stores
 
 import (
+	"context"
 	"net/url"
 	"testing"
 	"time"
@@ -70,17 +71,21 @@ func (s Set) OpenAs(role string) *pgstore.Store {
 	return store
 }
 
-// OpenS3 returns the store over a bucket.
-func OpenS3(t testing.TB, bucket testenv.Bucket) *s3store.Store {
+// OpenS3 returns the store over a bucket, which is asked to prove itself where prove is given.
+func OpenS3(t testing.TB, bucket testenv.Bucket, prove ...func(context.Context) error) *s3store.Store {
 	t.Helper()
 	endpoint, err := url.Parse(bucket.Endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := s3store.New(s3store.Config{
+	cfg := s3store.Config{
 		Bucket: bucket.Name, Region: bucket.Region, Endpoint: endpoint, ForcePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(bucket.AccessKey, bucket.SecretKey, ""),
-	})
+	}
+	if len(prove) > 0 {
+		cfg.Prove = prove[0]
+	}
+	store, err := s3store.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

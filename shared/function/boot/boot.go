@@ -3,6 +3,7 @@ package boot
 
 import (
 	"io"
+	"log"
 	"log/slog"
 	"os"
 
@@ -30,10 +31,13 @@ func Load[C Configuration](getenv func(string) string, load func(func(string) st
 		Metrics: metrics.New(os.Stdout, getenv("AWS_LAMBDA_FUNCTION_NAME")),
 		Access:  awsaccess.OfFunction(getenv),
 	}
-	if err != nil {
-		runtime.Log = config.Base{}.Logger(os.Stderr) // nothing of cfg can be relied on
-		return cfg, runtime, err
+	logger := config.Base{}.Logger // where the configuration is bad, nothing of it can be relied on
+	if err == nil {
+		logger = cfg.Logger
 	}
-	runtime.Log = cfg.Logger(os.Stderr)
-	return cfg, runtime, nil
+	runtime.Log = logger(os.Stderr)
+	// Libraries write plain text there, aws-lambda-go each error of a handler: JSON lines from here on.
+	log.SetFlags(0)
+	log.SetOutput(slog.NewLogLogger(runtime.Log.Handler(), slog.LevelWarn).Writer())
+	return cfg, runtime, err
 }

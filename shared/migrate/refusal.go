@@ -1,0 +1,76 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"trackstore/shared/track"
+)
+
+// fewInARow is how many tracks may be refused one after the other, with none moved in
+// between, before that is the fault of disk or S3.
+const fewInARow = 5
+
+// refused keeps tracks back that disk or S3 refused, until it is known whose fault that is:
+// theirs, if others are moved meanwhile; else that of the place, and none of them has failed.
+type refused struct {
+	mu    sync.Mutex
+	kept  []track.Outcome
+	moved bool // some track, since the run began
+}
+
+// refuse keeps a track back. Its error ends the run.
+func (r *run) refuse(ctx context.Context, o track.Outcome) error {
+	// Is it this track, or is everything out of reach?
+	if err := r.Mover.Prove(ctx); err != nil {
+		return fmt.Errorf("%w (after: %w)", err, o.Err())
+	}
+	r.refused.mu.Lock()
+	defer r.refused.mu.Unlock()
+	r.refused.kept = append(r.refused.kept, o)
+	if n := len(r.refused.kept); n >= fewInARow {
+		return fmt.Errorf("%w: %d tracks in a row were refused: %w", track.ErrPlace, n, o.Err())
+	}
+	return nil
+}
+
+// moved tells that a track was moved: those that were refused before were refused for
+// something of their own.
+func (r *run) moved() {
+	r.refused.mu.Lock()
+	r.refused.moved = true
+	kept := r.refused.kept
+	r.refused.kept = nil
+	r.refused.mu.Unlock()
+	for _, o := range kept {
+		r.outcomes <- o
+	}
+}
+
+// judge decides, when nothing else is under way, on the tracks that are kept back. A failure
+// of the moment, which lasted, is theirs; access that is denied is the place's, unless it
+// was granted for others in this run.
+func (r *run) judge() error {
+	r.refused.mu.Lock()
+	kept, moved := r.refused.kept, r.refused.moved
+	r.refused.kept = nil
+	r.refused.mu.Unlock()
+	for _, o := range kept {
+		if err := o.Err(); !moved && (errors.Is(err, track.ErrForbidden) || errors.Is(err, fs.ErrPermission)) {
+			return fmt.Errorf("%w: %w", track.ErrPlace, err)
+		}
+	}
+	for _, o := range kept {
+		r.outcomes <- o
+	}
+	return nil
+}
+
+func (r *run) keptBack() int {
+	r.refused.mu.Lock()
+	defer r.refused.mu.Unlock()
+	return len(r.refused.kept)
+}
