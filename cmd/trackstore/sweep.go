@@ -26,6 +26,7 @@ func (sweepCmd) Help() string {
 
 // Run sweeps once.
 func (cmd *sweepCmd) Run(ctx context.Context, c *console) error {
+	c.meant.LookOnly = cmd.DryRun
 	sweeper, err := openSweeper(ctx, c)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -23,10 +24,12 @@ const (
 type run struct {
 	Config
 	Options
-	ctx     context.Context
-	there   map[string]Backend // those that can be asked, by name
-	started time.Time
-	last    time.Time // nothing is begun after it; zero: no limit
+	ctx   context.Context
+	there map[string]Backend // those that can be asked, by name
+	// wrongPlace says that one of the others is not the disk, or the bucket, that is meant.
+	wrongPlace bool
+	started    time.Time
+	last       time.Time // nothing is begun after it; zero: no limit
 
 	// odd has the paths of local tracks that are not plain. It takes a look at every such
 	// track, and is asked for only where a file is due.
@@ -88,24 +91,41 @@ func each[T any](items []T, f func(T)) {
 	_ = group.Wait()
 }
 
-// isThere reports whether a backend can be asked. It is asked for a list: of a bucket that
-// is not there, HEAD says the same as of an object that is not, and uploads would expire
-// whose bytes have come. A disk need not be there: a function may have none, and a missing
-// root says nothing about the files.
+// isThere reports whether a backend can be worked with. A disk need not be there: a function
+// may have none, and a missing root says nothing about the files. One that is there, and is
+// not the one that is meant, or another bucket, ends the sweep before it has begun (R7).
 func (r *run) isThere(name string, b Backend) bool {
-	var err error
-	for _, err = range b.List(r.ctx, track.UploadsPrefix) {
-		break
-	}
-	if err == nil {
+	err := b.Prove(r.ctx)
+	switch {
+	case err == nil:
 		return true
-	}
-	if name == track.Local {
+	case errors.Is(err, track.ErrPlace):
+		r.wrongPlace = true
+		r.failed(err)
+	case name == track.Local && errors.Is(err, track.ErrUnavailable) && errors.Is(err, fs.ErrNotExist):
 		r.Log.InfoContext(r.ctx, "the disk is not here: what lies on it is left alone", "err", err)
-	} else {
+	default:
 		r.failed(fmt.Errorf("reach %s: %w", name, err))
 	}
 	return false
+}
+
+// nameBuckets lets the tracks name their bucket that are older than that column, for as long
+// as there is time. Until they do, they mean the same bucket.
+func (r *run) nameBuckets() {
+	bucket, there := r.there[track.S3]
+	if !there || r.DryRun || !r.goOn() {
+		return
+	}
+	ctx := r.ctx
+	if !r.last.IsZero() {
+		limited, cancel := context.WithDeadline(ctx, r.last)
+		defer cancel()
+		ctx = limited
+	}
+	if err := r.Store.NameBuckets(ctx, bucket.Bucket()); err != nil && ctx.Err() == nil {
+		r.failed(err)
+	}
 }
 
 func (r *run) finish() (Counts, error) {

@@ -102,10 +102,18 @@ type Store interface {
 	// ForgetDiscards drops up to limit notes of bytes that have been gone for longer than
 	// grace, and returns how many it did. It may be repeated.
 	ForgetDiscards(ctx context.Context, grace time.Duration, limit int) (int64, error)
+	// NameBuckets makes the tracks on S3 that name no bucket name this one, until ctx ends. It may
+	// be repeated.
+	NameBuckets(ctx context.Context, bucket string) error
 }
 
 // Backend is a storage backend. Each call may be repeated, also after track.ErrUnavailable.
 type Backend interface {
+	// Prove asks anew whether the backend is there, and is the one that is meant: another one is
+	// track.ErrPlace.
+	Prove(ctx context.Context) error
+	// Bucket returns the bucket's name.
+	Bucket() string
 	// List yields the current objects under a prefix. After an error it yields no more.
 	List(ctx context.Context, prefix string) iter.Seq2[track.Object, error]
 	// Remove looks what is there of a key, and removes that, each version only where mayGo,
@@ -193,6 +201,9 @@ func New(c Config) *Sweeper { return &Sweeper{c} }
 // of them.
 func (s *Sweeper) Run(ctx context.Context, o Options) (Counts, error) {
 	r := newRun(ctx, s.Config, o)
+	if r.wrongPlace {
+		return r.finish()
+	}
 	r.settleUploads()
 	r.settleLate()
 	r.failNewTracks()
@@ -204,6 +215,7 @@ func (s *Sweeper) Run(ctx context.Context, o Options) (Counts, error) {
 		r.sweepDiscards(name, b)
 		r.sweepVersions(b)
 	}
+	r.nameBuckets()
 	return r.finish()
 }
 
