@@ -17,9 +17,21 @@ const fewInARow = 5
 // refused keeps tracks back that disk or S3 refused, until it is known whose fault that is:
 // theirs, if others are moved meanwhile; else that of the place, and none of them has failed.
 type refused struct {
-	mu    sync.Mutex
-	kept  []track.Outcome
-	moved bool // some track, since the run began
+	mu     sync.Mutex
+	kept   []track.Outcome
+	denied int  // tracks in a row, at their first attempt
+	moved  bool // some track, since the run began
+}
+
+// deny counts a track that was denied at its first attempt: where all are, there is no need
+// to wait for their second. Its error ends the run.
+func (r *run) deny(err error) error {
+	r.refused.mu.Lock()
+	defer r.refused.mu.Unlock()
+	if r.refused.denied++; r.refused.denied >= fewInARow {
+		return fmt.Errorf("%w: %d tracks in a row were refused: %w", track.ErrPlace, r.refused.denied, err)
+	}
+	return nil
 }
 
 // refuse keeps a track back. Its error ends the run.
@@ -41,7 +53,7 @@ func (r *run) refuse(ctx context.Context, o track.Outcome) error {
 // something of their own.
 func (r *run) moved() {
 	r.refused.mu.Lock()
-	r.refused.moved = true
+	r.refused.moved, r.refused.denied = true, 0
 	kept := r.refused.kept
 	r.refused.kept = nil
 	r.refused.mu.Unlock()

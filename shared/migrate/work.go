@@ -28,6 +28,12 @@ func (r *run) work(stop, ctx context.Context, fail context.CancelCauseFunc, leas
 		if ctx.Err() != nil {
 			return // given back at the end of the run
 		}
+		if errors.Is(err, track.ErrForbidden) && outcome.Attempts == 1 {
+			if all := r.deny(err); all != nil {
+				fail(all)
+				return
+			}
+		}
 		if err != nil && worthAnother(err, outcome.Attempts) {
 			r.Log.Debug("trying again", "track_id", lease.TrackID, "attempt", outcome.Attempts, "err", err)
 			if pause(stop, backoff(r.job.Backoff, min(outcome.Attempts, maxAttempts))) != nil || r.slots.acquire(stop) != nil {
