@@ -18,7 +18,8 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGPIPE) // writing then fails, and output ends the command in good order
 	// The first signal asks a command to end in good order, the second one ends it at once.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
@@ -56,6 +57,10 @@ type console struct {
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	const running = -1
 	exited := running
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	out := &output{Writer: stdout, name: "standard output", end: end}
+	stdout = out
 	parser, err := kong.New(&commands{},
 		kong.Name("trackstore"),
 		kong.Description("Takes a music platform's audio off one server's disk and onto S3."),
@@ -71,12 +76,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	parsed, err := parser.Parse(args)
 	if exited != running {
-		return exited
+		return report(stderr, out.settled(exitCode(exited)))
 	}
 	if err != nil {
 		return report(stderr, withHint(err, usageHint(err)))
 	}
-	return report(stderr, parsed.Run())
+	return report(stderr, out.settled(parsed.Run()))
 }
 
 // usageHint names the help page of the command that args got as far as.

@@ -14,7 +14,7 @@ import (
 type moveFlags struct {
 	whichTracks
 	Workers   int  `default:"128" help:"Copies at once, at most. It starts with 16 and goes up while that is faster."`
-	Limit     int  `placeholder:"N" help:"Claim no more than N tracks."`
+	Limit     *int `placeholder:"N" help:"Claim no more than N tracks."`
 	Bandwidth size `placeholder:"SIZE" help:"Bytes a second that this process moves at most, such as 50MiB."`
 	DryRun    bool `help:"Only show what would be moved."`
 	JSON      bool `name:"json" help:"Write a JSON object a line."`
@@ -79,10 +79,14 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 		}
 		job := migrate.NewJob(m.cfg.Migration.Lease)
 		job.Selection, job.Workers = which, min(f.Workers, migrate.MaxWorkers)
-		if f.Limit > 0 {
-			job.Limit, total = f.Limit, min(total, int64(f.Limit))
+		if f.Limit != nil {
+			job.Limit, total = *f.Limit, min(total, int64(*f.Limit))
 		}
 		out.begin(total)
+		stopped := context.AfterFunc(ctx, func() {
+			fmt.Fprintln(c.stderr, "trackstore: stopping: what is in flight is finished or given back, within 10 s; a second signal ends it at once")
+		})
+		defer stopped()
 		summary, err = migrate.Runner{Ledger: m.ledger, Mover: m.mover(d, f.Bandwidth, out.moved), Observer: out, Log: m.log}.Run(ctx, job)
 		out.end()
 		if err != nil && !errors.Is(err, migrate.ErrInterrupted) && !errors.Is(err, migrate.ErrDirectionChanged) {
@@ -124,8 +128,8 @@ func (f *moveFlags) validate() error {
 	switch {
 	case f.Workers < 1:
 		return withHint(errors.New("--workers is less than 1"), "leave it out for as many as pay off")
-	case f.Limit < 0:
-		return withHint(errors.New("--limit is negative"), "leave it out for no limit")
+	case f.Limit != nil && *f.Limit < 1:
+		return withHint(errors.New("--limit is less than 1"), "leave it out for no limit")
 	}
 	return nil
 }
@@ -134,7 +138,7 @@ func (f *moveFlags) validate() error {
 func (f *moveFlags) dryRun(ctx context.Context, m *migration, out *moveReport, d track.Direction, which track.Selection) error {
 	summary := migrate.Summary{Direction: d}
 	report := func(c migrate.Inspection) {
-		if f.Limit > 0 && summary.Remaining >= int64(f.Limit) {
+		if f.Limit != nil && summary.Remaining >= int64(*f.Limit) {
 			return
 		}
 		summary.Remaining++
