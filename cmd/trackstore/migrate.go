@@ -29,6 +29,7 @@ type migrateCmd struct {
 	Retry      migrateRetryCmd    `cmd:"" help:"Give failed and missing tracks another try."`
 	Rollback   migrateRollbackCmd `cmd:"" help:"Move tracks from S3 back to disk."`
 	PurgeLocal migratePurgeCmd    `cmd:"" help:"Delete local files of tracks that were moved to S3, after comparing them once more."`
+	Repair     migrateRepairCmd   `cmd:"" help:"Mend what verify and audit found, as far as that is provably safe. Removes no bytes."`
 	Audit      migrateAuditCmd    `cmd:"" help:"Find files without rows, objects without rows, and rows without bytes. Deletes nothing."`
 }
 

@@ -146,47 +146,58 @@ func (a *audit) expect(c track.Copies) {
 
 // row looks whether the bytes of a row are there.
 func (a *audit) row(ctx context.Context, c track.Copies) error {
-	missing, err := a.bytesMissing(ctx, c)
+	found, err := a.lookAt(ctx, c)
 	if err != nil {
 		return err
 	}
-	if missing != nil {
+	if found != nil {
 		if err := prove(ctx, a.Files, a.Bucket); err != nil {
 			return err
 		}
 		if names, err := a.Uses.Names(ctx, c); err != nil {
 			return err
 		} else if !names {
-			missing = nil
+			found = nil
 		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.result.Rows++
-	if missing != nil {
+	if found != nil {
 		a.result.Findings++
-		a.Found(finding(RowWithoutBytes, c, missing.Error()))
+		a.Found(*found)
 	}
 	return nil
 }
 
-func (a *audit) bytesMissing(ctx context.Context, c track.Copies) (missing, err error) {
+// lookAt returns what is wrong with the bytes of a row, nil for nothing.
+func (a *audit) lookAt(ctx context.Context, c track.Copies) (*Finding, error) {
+	var kind, detail string
 	if c.Object != nil {
-		_, err := a.Bucket.Head(ctx, c.Object.Key, c.Object.VersionID)
-		if errors.Is(err, track.ErrNotFound) {
-			return err, nil
+		_, notCurrent, err := headPinned(ctx, a.Bucket, c.Object)
+		switch {
+		case errors.Is(err, track.ErrNotFound):
+			kind, detail = RowWithoutBytes, err.Error()
+		case err != nil:
+			return nil, err
+		case notCurrent != "":
+			kind, detail = NotCurrent, notCurrent
+		default:
+			return nil, nil
 		}
-		return nil, err
+	} else {
+		file, err := a.Files.OpenFile(c.FilePath)
+		if err == nil {
+			file.Close()
+			return nil, nil
+		}
+		if saysNothing(err) {
+			return nil, err
+		}
+		kind, detail = RowWithoutBytes, err.Error()
 	}
-	file, err := a.Files.OpenFile(c.FilePath)
-	if saysNothing(err) {
-		return nil, err
-	}
-	if err != nil {
-		return err, nil
-	}
-	defer file.Close()
-	return nil, nil
+	f := finding(kind, c, detail)
+	return &f, nil
 }
 
 // versions looks for those below prefix that no row pins, beside one that a row does.

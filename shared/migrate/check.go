@@ -33,6 +33,7 @@ const (
 	FileWithoutRow   = "file_without_row"
 	ObjectWithoutRow = "object_without_row"
 	RowWithoutBytes  = "row_without_bytes"
+	NotCurrent       = "not_current"      // readers of the key alone get another version than the row pins, or none
 	UnpinnedVersion  = "unpinned_version" // of an object, and no row pins it: it is beside the one that a row does pin
 )
 
@@ -150,10 +151,9 @@ type comparison struct {
 }
 
 func (v *verification) compare(ctx context.Context, c track.Copies) (comparison, error) {
-	object, err := v.Bucket.Head(ctx, c.Object.Key, c.Object.VersionID)
+	object, notCurrent, err := headPinned(ctx, v.Bucket, c.Object)
 	var found track.Digest
 	if err == nil {
-		object.VersionID = c.Object.VersionID
 		found, err = readDigest(ctx, v.Bucket, object)
 	}
 	if err != nil {
@@ -161,6 +161,9 @@ func (v *verification) compare(ctx context.Context, c track.Copies) (comparison,
 		return comparison{findings: findings}, err
 	}
 	result, recorded := comparison{read: found.Size}, c.Object.Digest
+	if notCurrent != "" {
+		result.findings = append(result.findings, finding(NotCurrent, c, notCurrent))
+	}
 	if told, ok := toldDigest(object); ok && told != found {
 		result.findings = append(result.findings, finding(ObjectDiffers, c, fmt.Sprintf("its bytes have CRC64NVME %s, S3 says %s", found.Hex(), told.Hex())))
 	} else if recorded == nil {

@@ -101,14 +101,16 @@ type purge struct {
 
 // purge compares and removes one local copy.
 func (p *purge) purge(ctx context.Context, c track.Copies) error {
-	object, err := p.Bucket.Head(ctx, c.Object.Key, c.Object.VersionID)
+	object, notCurrent, err := headPinned(ctx, p.Bucket, c.Object)
 	if errors.Is(err, track.ErrNotFound) {
 		return p.keep(finding(ObjectMissing, c, err.Error()))
 	}
 	if err != nil {
 		return err
 	}
-	object.VersionID = c.Object.VersionID
+	if notCurrent != "" { // somebody has removed or replaced it: the copy on disk may be the last that is safe
+		return p.keep(finding(NotCurrent, c, notCurrent))
+	}
 	found, err := objectDigest(ctx, p.Bucket, object)
 	if err != nil {
 		return err

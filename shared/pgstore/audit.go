@@ -75,3 +75,11 @@ func trackOf(key string) track.ID {
 	}
 	return id
 }
+
+// Repin is that of migrate.Repairs.
+func (s *Store) Repin(ctx context.Context, c track.Copies, bucket, versionID string) (repinned bool, err error) {
+	err = retry(ctx, func() error {
+		return s.pool.QueryRow(ctx, s.sql("repin_object"), c.TrackID, c.FileVersion, c.Key(), c.Object.VersionID, versionID, bucket).Scan(&repinned)
+	})
+	return repinned, s.failure("pin an object of track "+c.TrackID.String(), err)
+}

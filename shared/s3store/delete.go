@@ -90,3 +90,49 @@ func isUnsupported(err error) bool {
 	status := response.HTTPStatusCode()
 	return status == http.StatusNotImplemented || status == http.StatusMethodNotAllowed
 }
+
+// RemoveDeleteMarkers takes the delete markers off a key that came after a version, if nothing else did: then the version is
+// the key's current one. Else it removes nothing, and reports false. With dryRun it only reports. A marker has no bytes:
+// nothing is lost by removing it, however often.
+func (s *Store) RemoveDeleteMarkers(ctx context.Context, key, versionID string, dryRun bool) (bool, error) {
+	var markers []string
+	var pinned time.Time
+	var others []time.Time
+	created := make(map[string]time.Time)
+	pages := s3.NewListObjectVersionsPaginator(s.client, &s3.ListObjectVersionsInput{Bucket: &s.bucket, Prefix: &key})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return false, failure(ctx, "list the versions of", key, err)
+		}
+		for _, v := range page.Versions {
+			switch at := aws.ToTime(v.LastModified); {
+			case aws.ToString(v.Key) != key:
+			case aws.ToString(v.VersionId) == versionID:
+				pinned = at
+			default:
+				others = append(others, at)
+			}
+		}
+		for _, m := range page.DeleteMarkers {
+			if aws.ToString(m.Key) == key {
+				markers = append(markers, aws.ToString(m.VersionId))
+				created[aws.ToString(m.VersionId)] = aws.ToTime(m.LastModified)
+			}
+		}
+	}
+	// Of two that came within one second S3 does not say which was first: then this is not provably safe.
+	if pinned.IsZero() || slices.ContainsFunc(others, func(at time.Time) bool { return !at.Before(pinned) }) {
+		return false, nil
+	}
+	for _, id := range markers {
+		if dryRun || created[id].Before(pinned) {
+			continue
+		}
+		_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key, VersionId: &id})
+		if err := failure(ctx, "take the delete marker off", key, err); err != nil && !errors.Is(err, track.ErrNotFound) {
+			return false, err
+		}
+	}
+	return len(markers) > 0, nil
+}
