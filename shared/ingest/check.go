@@ -20,7 +20,7 @@ func (in *Ingester) check(ctx context.Context, b Backend, u track.Upload) (track
 	if err != nil {
 		return track.Finding{}, err
 	}
-	f := track.Finding{UploadID: u.ID, VersionID: object.VersionID, Size: object.Size}
+	f := track.Finding{UploadID: u.ID, VersionID: object.VersionID, Bucket: b.Bucket(), Size: object.Size}
 	if u.Size != 0 && object.Size != u.Size || object.Size < 1 || object.Size > u.MaxSize {
 		f.Reason, f.Detail = track.SizeMismatch, wrongSize(u, object.Size)
 		return f, nil

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,7 +94,7 @@ func (in *Ingester) confirm(ctx context.Context, uploads []track.Upload, dryRun 
 		if _, settled := b.settled[f.UploadID]; settled {
 			continue
 		}
-		if why := cmp.Or(done.Refused[f.UploadID], err); why != nil {
+		if why := errors.Join(done.Refused[f.UploadID], err); why != nil {
 			b.failures[f.UploadID] = fmt.Errorf("upload %s: %w", f.UploadID, why)
 		}
 	}

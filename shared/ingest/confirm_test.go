@@ -39,7 +39,7 @@ func TestAnEventMakesTheTrackPointAtItsFile(t *testing.T) {
 		}
 		want := row{Status: "ready", Backend: backend, Format: "wav", Type: "audio/wav", Size: 8000, Version: 2}
 		if backend == track.S3 {
-			want.Key, want.Pinned = u.Key, true
+			want.Bucket, want.Key, want.Pinned = r.Bucket.Name, u.Key, true
 		} else {
 			want.Path = u.Key
 		}

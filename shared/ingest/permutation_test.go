@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"trackstore/internal/testenv/stores"
 	"trackstore/shared/track"
 )
 
@@ -58,22 +57,16 @@ func (r *rig) scene() (events [][]byte, uploads map[string]track.Upload) {
 		events = append(events, s3Event(r.bucketOf(u), u.Key))
 		return u
 	}
-	old := func(path, key string) track.ID {
-		id := track.NewID()
-		r.Exec(`INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key)
-			VALUES ($1, $2, 'x', $3, CASE WHEN $4 = '' THEN 'local' ELSE 's3' END, nullif($4, ''))`, id, stores.Owner, path, key)
-		return id
-	}
 	html := make([]byte, 8000)
 	copy(html, "<!DOCTYPE html><html>")
 
 	u := open("new, first of two", track.ID{}, track.S3, wav(1), wav(1))
 	open("new, second of two", u.TrackID, track.Local, wav(2)[:7000], wav(2)[:7000])
-	id := old("two.wav", "")
+	id := r.Track("", "two.wav")
 	open("old, first of two", id, track.Local, wav(3), wav(3))
 	open("old, second of two", id, track.S3, wav(4)[:6000], wav(4)[:6000])
-	open("replacement", old("one.wav", ""), track.S3, wav(5), wav(5))
-	open("migrated", old("moved.wav", "tracks/moved.wav"), track.S3, wav(6), wav(6))
+	open("replacement", r.Track("", "one.wav"), track.S3, wav(5), wav(5))
+	open("migrated", r.Track("tracks/moved.wav", "moved.wav"), track.S3, wav(6), wav(6))
 	open("HTML", track.ID{}, track.S3, html, html)
 	u = open("HTML, then a file", track.ID{}, track.S3, html, html)
 	open("a file after HTML", u.TrackID, track.S3, wav(7), wav(7))

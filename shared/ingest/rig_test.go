@@ -149,18 +149,18 @@ func handle(ctx context.Context, in *ingest.Ingester, event []byte) ([]string, e
 
 // row is what is said of a track, its upload left out.
 type row struct {
-	Status, Backend, Key, Path, Format, Type string
-	Size, Version                            int64
-	Pinned                                   bool
+	Status, Backend, Bucket, Key, Path, Format, Type string
+	Size, Version                                    int64
+	Pinned                                           bool
 }
 
 func (r *rig) track(id track.ID) (t row) {
 	r.T.Helper()
 	err := r.DB.QueryRow(r.T.Context(), `
-		SELECT status, storage_backend, coalesce(storage_key, ''), coalesce(file_path, ''), coalesce(format, ''),
+		SELECT status, storage_backend, coalesce(storage_bucket, ''), coalesce(storage_key, ''), coalesce(file_path, ''), coalesce(format, ''),
 			coalesce(content_type, ''), coalesce(file_size, 0), file_version, storage_version_id IS NOT NULL
 		FROM tracks WHERE id = $1`, id).
-		Scan(&t.Status, &t.Backend, &t.Key, &t.Path, &t.Format, &t.Type, &t.Size, &t.Version, &t.Pinned)
+		Scan(&t.Status, &t.Backend, &t.Bucket, &t.Key, &t.Path, &t.Format, &t.Type, &t.Size, &t.Version, &t.Pinned)
 	if err != nil {
 		r.T.Fatal(err)
 	}

@@ -133,13 +133,14 @@ func (s *Store) settle(ctx context.Context, findings []track.Finding, dryRun boo
 		Reason      *string  `json:"reason"`
 		Detail      *string  `json:"detail"`
 		VersionID   *string  `json:"version_id"`
+		Bucket      *string  `json:"bucket"`
 		Size        int64    `json:"size"`
 		Format      string   `json:"format"`
 		ContentType string   `json:"content_type"`
 	}
 	input := make([]finding, len(findings))
 	for i, f := range findings {
-		input[i] = finding{f.UploadID, orNull(string(f.Reason)), orNull(f.Detail), orNull(f.VersionID), f.Size, string(f.Format), f.Format.ContentType()}
+		input[i] = finding{f.UploadID, orNull(string(f.Reason)), orNull(f.Detail), orNull(f.VersionID), orNull(f.Bucket), f.Size, string(f.Format), f.Format.ContentType()}
 	}
 	text, err := json.Marshal(input)
 	if err != nil {

@@ -201,8 +201,8 @@ func (r *rig) scene() scene {
 		s.gone = append(s.gone, place{backend, replaced})
 		s.kept = append(s.kept, place{backend, named})
 	}
-	r.track(id.String()+"/named.wav", "")
-	r.track("", id.String()+"/named.wav")
+	r.Track(id.String()+"/named.wav", "")
+	r.Track("", id.String()+"/named.wav")
 
 	deleted := track.NewID()
 	its := []place{{track.S3, track.UploadKey(deleted, track.NewID(), "x.wav")}, {track.Local, deleted.String() + ".wav"},

@@ -101,7 +101,7 @@ func TestARefusedRowHoldsUpNoSweep(t *testing.T) {
 	bad, good := r.Ticket(track.ID{}, track.S3, func(t *track.Ticket) { t.Title = "bad" }), r.Ticket(track.ID{}, track.S3)
 	r.Exec("UPDATE track_uploads SET created_at = created_at - interval '1 day', expires_at = now()")
 	for _, path := range []string{"short.wav", "long.wav"} {
-		r.Exec("UPDATE tracks SET deleted_at = now() - interval '30 days' WHERE id = $1", r.track("", path))
+		r.Exec("UPDATE tracks SET deleted_at = now() - interval '30 days' WHERE id = $1", r.Track("", path))
 	}
 	r.put(track.Local, "short.wav")
 	counts, err := sweep.New(r.config).Run(t.Context(), sweep.Options{})
@@ -149,7 +149,7 @@ func TestAFrozenSweepRemovesNothingNew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			id := r.track("", "a.wav")
+			id := r.Track("", "a.wav")
 			key := track.MigratedKey(id, 1, 1, "a.wav")
 			r.put(track.S3, key)
 			r.Exec("UPDATE tracks SET file_version = 2 WHERE id = $1", id) // nothing wants it

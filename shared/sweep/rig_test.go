@@ -1,7 +1,6 @@
 package sweep_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -9,10 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/minio/crc64nvme"
-
 	"trackstore/internal/audiotest"
-	"trackstore/internal/storetest"
 	"trackstore/internal/testenv"
 	"trackstore/internal/testenv/stores"
 	"trackstore/shared/ingest"
@@ -72,29 +68,18 @@ func (r *rig) dryRun() []string {
 	return would
 }
 
-func (r *rig) backend(name string) storetest.Backend {
-	if name == track.S3 {
-		return r.S3
-	}
-	return r.Disk
-}
-
 var wav = audiotest.WAV(1, 1)[:8000]
 
 // put stores bytes under a key.
 func (r *rig) put(backend, key string) {
 	r.T.Helper()
-	h := crc64nvme.New()
-	h.Write(wav)
-	if _, err := r.backend(backend).Create(r.T.Context(), track.ObjectSpec{Key: key, ContentType: "audio/wav", Digest: track.Digest{Size: int64(len(wav)), CRC64NVME: h.Sum64()}}, bytes.NewReader(wav)); err != nil {
-		r.T.Fatal(err)
-	}
+	r.Put(backend, key, wav)
 }
 
 // has reports whether a backend holds a key.
 func (r *rig) has(backend, key string) bool {
 	r.T.Helper()
-	_, err := r.backend(backend).Head(context.Background(), key, "")
+	_, err := r.Backend(backend).Head(context.Background(), key, "")
 	if err != nil && !errors.Is(err, track.ErrNotFound) {
 		r.T.Fatal(err)
 	}
@@ -126,12 +111,4 @@ func (r *rig) isGone(backend, key string) bool {
 func (r *rig) discard(trackID track.ID, backend, key string, ago time.Duration) {
 	r.Exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at)
 		VALUES ($1, $2, $3, 'replaced', now() - $4::interval)`, trackID, backend, key, ago)
-}
-
-// track enters a track: on S3 where key is not empty.
-func (r *rig) track(key, path string) track.ID {
-	id := track.NewID()
-	r.Exec(`INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key)
-		VALUES ($1, $2, 'x', $3, CASE WHEN $4 = '' THEN 'local' ELSE 's3' END, nullif($4, ''))`, id, stores.Owner, path, key)
-	return id
 }

@@ -105,7 +105,7 @@ func TestWhatNothingCameForExpires(t *testing.T) {
 	multipart := func(t *track.Ticket) { t.Method, t.PartSize = track.MethodMultipart, track.MinPartSize }
 	for _, backend := range []string{track.S3, track.Local} {
 		single, parts := r.Ticket(track.ID{}, backend), r.Ticket(track.ID{}, backend, multipart)
-		id, err := r.backend(backend).CreateMultipart(t.Context(), parts.Key, "audio/wav")
+		id, err := r.Backend(backend).CreateMultipart(t.Context(), parts.Key, "audio/wav")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestWhatNothingCameForExpires(t *testing.T) {
 				t.Errorf("%s: a new track without a file is %s", backend, got)
 			}
 		}
-		if _, err := r.backend(backend).ListParts(t.Context(), parts.Key, id); err == nil {
+		if _, err := r.Backend(backend).ListParts(t.Context(), parts.Key, id); err == nil {
 			t.Errorf("%s: the multipart upload is still there", backend)
 		}
 		// What nothing came for is forgotten after the grace.
@@ -143,7 +143,7 @@ func TestStaleMultipartUploads(t *testing.T) {
 	r := newRig(t)
 	multipart := func(t *track.Ticket) { t.Method, t.PartSize = track.MethodMultipart, track.MinPartSize }
 	begin := func(backend, key string) string {
-		id, err := r.backend(backend).CreateMultipart(t.Context(), key, "audio/wav")
+		id, err := r.Backend(backend).CreateMultipart(t.Context(), key, "audio/wav")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,12 +192,12 @@ func TestStaleMultipartUploads(t *testing.T) {
 		t.Errorf("%+v, want %d", got, len(stale))
 	}
 	for name, b := range used {
-		if _, err := r.backend(b.backend).ListParts(t.Context(), b.key, b.id); err != nil {
+		if _, err := r.Backend(b.backend).ListParts(t.Context(), b.key, b.id); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for name, b := range stale {
-		if _, err := r.backend(b.backend).ListParts(t.Context(), b.key, b.id); err == nil {
+		if _, err := r.Backend(b.backend).ListParts(t.Context(), b.key, b.id); err == nil {
 			t.Errorf("%s is still there", name)
 		}
 	}
@@ -268,25 +268,25 @@ func TestWhatARowNamesStays(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.put(track.Local, rel)
-		r.track("", other)
+		r.Track("", other)
 		r.discard(track.NewID(), track.Local, path, grace+time.Hour)
 	}
 	r.put(track.S3, "tracks/shared.wav")
-	r.track("tracks/shared.wav", "")
+	r.Track("tracks/shared.wav", "")
 	r.discard(track.NewID(), track.S3, "tracks/shared.wav", grace+time.Hour)
 
 	pending := r.Ticket(track.ID{}, track.S3)
 	r.discard(pending.TrackID, track.S3, pending.Key, grace+time.Hour)
 
 	// The copy that a migration left, while a rollback is about to use it.
-	moved := r.track("tracks/moved.wav", "moved.wav")
+	moved := r.Track("tracks/moved.wav", "moved.wav")
 	r.put(track.Local, "moved.wav")
 	r.Exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, lease_token, lease_expires_at)
 		VALUES ($1, 'to_local', 1, 'leased', $1, now() + interval '1 minute')`, moved)
 	r.discard(moved, track.Local, "moved.wav", grace+time.Hour)
 
 	// The copy that a migration left, before a purge has compared the object.
-	unpurged := r.track("tracks/unpurged.wav", "unpurged.wav")
+	unpurged := r.Track("tracks/unpurged.wav", "unpurged.wav")
 	r.put(track.Local, "unpurged.wav")
 	r.Exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, storage_key, size, crc64nvme, finished_at)
 		VALUES ($1, 'to_s3', 1, 'migrated', 'tracks/unpurged.wav', 1, repeat('0', 16), now() - $2::interval)`, unpurged, 2*grace)
@@ -295,7 +295,7 @@ func TestWhatARowNamesStays(t *testing.T) {
 	// A track that is deleted keeps its bytes for a grace of its own.
 	r.put(track.S3, "tracks/deleted.wav")
 	r.put(track.Local, "deleted.wav")
-	for _, id := range []track.ID{r.track("tracks/deleted.wav", ""), r.track("", "./deleted.wav")} {
+	for _, id := range []track.ID{r.Track("tracks/deleted.wav", ""), r.Track("", "./deleted.wav")} {
 		r.Exec("UPDATE tracks SET deleted_at = now() - $2::interval WHERE id = $1", id, grace-time.Hour)
 	}
 	r.discard(track.NewID(), track.S3, "tracks/deleted.wav", grace+time.Hour)

@@ -41,12 +41,12 @@ func TestVersionsThatNoRowPinsGo(t *testing.T) {
 	again(stored.Key)
 	again(stored.Key)
 	// A row that pins a version which is not there: of a bucket that was copied.
-	copied := r.track("uploads/copied.wav", "")
+	copied := r.Track("uploads/copied.wav", "")
 	r.put(track.S3, "uploads/copied.wav")
 	again("uploads/copied.wav")
 	r.Exec("UPDATE tracks SET storage_version_id = 'elsewhere' WHERE id = $1", copied)
 	// A row that pins none, and an object that no row names.
-	r.track("uploads/unpinned.wav", "")
+	r.Track("uploads/unpinned.wav", "")
 	for _, key := range []string{"uploads/unpinned.wav", "uploads/unknown.wav"} {
 		r.put(track.S3, key)
 		again(key)

@@ -31,6 +31,7 @@ type Finding struct {
 
 	// The object that was looked at.
 	VersionID string
+	Bucket    string // that it is in, by name; it counts on S3 only
 	Size      int64  // bytes
 	Format    Format // told by the bytes
 }

@@ -2,6 +2,7 @@
 package stores
 
 import (
+	"bytes"
 	"context"
 	"net/url"
 	"testing"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/minio/crc64nvme"
 
+	"trackstore/internal/storetest"
 	"trackstore/internal/testenv"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/pgstore"
@@ -113,6 +116,36 @@ func (s Set) Ticket(trackID track.ID, backend string, change ...func(*track.Tick
 		s.T.Fatal(err)
 	}
 	return u
+}
+
+// Backend returns a backend by its name.
+func (s Set) Backend(name string) storetest.Backend {
+	if name == track.S3 {
+		return s.S3
+	}
+	return s.Disk
+}
+
+// Put stores a WAV file under a key that is free.
+func (s Set) Put(backend, key string, file []byte) {
+	s.T.Helper()
+	sum := crc64nvme.New()
+	sum.Write(file)
+	spec := track.ObjectSpec{
+		Key: key, ContentType: track.WAV.ContentType(), Digest: track.Digest{Size: int64(len(file)), CRC64NVME: sum.Sum64()},
+	}
+	if _, err := s.Backend(backend).Create(s.T.Context(), spec, bytes.NewReader(file)); err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+// Track enters a track of Owner's: on S3 where key is not empty, else with a file on disk.
+func (s Set) Track(key, path string) track.ID {
+	s.T.Helper()
+	id := track.NewID()
+	s.Exec(`INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key)
+		VALUES ($1, $2, 'x', $3, CASE WHEN $4 = '' THEN 'local' ELSE 's3' END, nullif($4, ''))`, id, Owner, path, key)
+	return id
 }
 
 // Exec runs a statement.

@@ -34,10 +34,10 @@
 -- planner of few rows.
 WITH input AS MATERIALIZED (
 	SELECT i.* FROM (SELECT {{writer}}) AS settings, jsonb_to_recordset($1::jsonb) AS i
-		(id uuid, reason text, detail text, version_id text, size bigint, format text, content_type text)
+		(id uuid, reason text, detail text, version_id text, bucket text, size bigint, format text, content_type text)
 ), open AS MATERIALIZED (
 	SELECT u.id, u.seq, u.track_id, u.state AS was, u.backend, u.storage_key,
-		i.reason, i.detail, i.version_id, i.size, i.format, i.content_type
+		i.reason, i.detail, i.version_id, i.bucket, i.size, i.format, i.content_type
 	FROM (SELECT * FROM input ORDER BY id) AS i CROSS JOIN LATERAL (
 		SELECT * FROM track_uploads WHERE id = i.id AND state IN ('pending', 'expired') FOR UPDATE
 	) AS u
@@ -93,6 +93,7 @@ WITH input AS MATERIALIZED (
 	SET storage_backend = n.backend,
 		storage_key = CASE n.backend WHEN 's3' THEN n.storage_key END,
 		storage_version_id = CASE n.backend WHEN 's3' THEN n.version_id END,
+		storage_bucket = CASE n.backend WHEN 's3' THEN n.bucket END,
 		file_path = CASE n.backend WHEN 'local' THEN n.storage_key ELSE '' END,
 		file_version = t.file_version + n.files,
 		upload_seq = n.seq,
