@@ -64,7 +64,7 @@ func (m moves) exits(code int, says string, args ...string) {
 func (m moves) unmarked(when string) {
 	m.Helper()
 	if n := m.count(`SELECT count(*) FROM track_migrations WHERE state <> 'migrated' OR purged_at IS NOT NULL`); n != 0 {
-		m.Errorf("%s: %d tracks are marked", when, n)
+		m.Errorf("%s: %d tracks are marked, %d of them leased", when, n, m.count(leased))
 	}
 }
 

@@ -61,10 +61,14 @@ func (r *run) claim(stop context.Context, after track.ID, limit int) (claims tra
 		Direction: r.Mover.Direction(), Selection: r.job.Selection,
 		Token: track.NewID(), For: r.job.Lease, After: after, Limit: limit,
 	}
+	// A stop does not cut it off at once: what it has leased by then is to be given back.
+	claiming, cancel := context.WithCancel(context.WithoutCancel(stop))
+	defer cancel()
+	defer context.AfterFunc(stop, func() { time.AfterFunc(lastClaim, cancel) })()
 	err = patiently(stop, r.job.Backoff, func() error {
 		// A claim whose answer was lost leaves leases that nobody holds; they run out. Its
 		// repetition finds them taken and goes on behind them, and a later pass gets them.
-		claims, err = r.Ledger.Claim(stop, spec)
+		claims, err = r.Ledger.Claim(claiming, spec)
 		return err
 	})
 	r.held.add(claims.Leases)

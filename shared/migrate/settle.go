@@ -15,9 +15,10 @@ const (
 	settleDelay = 100 * time.Millisecond
 )
 
-// What an interrupted run has when its copies have ended: so much for settling, for giving
+// What an interrupted run has when its copies have ended: so much for a claim under way, for settling, for giving
 // leases back, and for a last count. The database may not answer at all.
 const (
+	lastClaim  = time.Second
 	lastSettle = 1500 * time.Millisecond
 	lastReturn = 1500 * time.Millisecond
 	lastCount  = time.Second
