@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 // Line is two servers, one in front of the API, and one in front of the storage, which answers of the API then lead to.
 export class Line {
-  rate = 0; // bytes a second on their way to the storage, over all requests; 0: no limit
+  rate = 0; // bytes a second to the storage and from it, over all requests; 0: no limit
   down = false;
   // fault(seen) may return what to answer instead of the server: {status, headers}, or 'lost', by which the server does
   // what is asked for, and its answer never comes.
@@ -109,6 +109,7 @@ export class Line {
     }
     response.writeHead(answer.statusCode, answer.headers);
     for await (const chunk of answer) {
+      if (this.rate && side === 'storage') await this.#slowly(chunk.length);
       if (!response.write(chunk)) await drained(response);
     }
     return response.end();

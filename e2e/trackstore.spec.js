@@ -415,3 +415,29 @@ test('it plays on while its URLs run out', async ({ page, line, browserName }) =
   await page.evaluate(() => document.querySelector('audio').play());
   await expect.poll(() => page.evaluate(() => document.querySelector('audio').currentTime)).toBeGreaterThan(before + 0.5);
 });
+
+test('a URL that is refused is renewed where the listener is', async ({ page, line, browserName }) => {
+  // 8 kHz, 16 bit: ten minutes, of which little is loaded at first. The server's clock says that there is time.
+  await open(page, line, [wav(`${browserName} seek.wav`, 9_600_000)]);
+  await start(page);
+  const { track_id } = await ended(page);
+  line.rate = 300_000;
+  const refused = new Set();
+  let over = '';
+  line.fault = ({ side, method, url }) => {
+    if (side !== 'storage' || method !== 'GET') return undefined;
+    over ||= url;
+    if (url !== over || refused.size === 0 && !line.late) return undefined;
+    refused.add(url);
+    return { status: 403 };
+  };
+  await page.evaluate((id) => store.play(document.querySelector('audio'), id), track_id);
+  await page.waitForTimeout(2500);
+  line.late = true;
+  line.cut();
+  await page.evaluate(() => { document.querySelector('audio').currentTime = 500; });
+  const now = () => page.evaluate(() => document.querySelector('audio').currentTime);
+  await expect.poll(now).toBeGreaterThan(500.5);
+  expect(await now()).toBeLessThan(540);
+  expect(refused.size).toBe(1);
+});
