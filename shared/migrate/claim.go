@@ -15,8 +15,8 @@ const claimBatch = 100
 // process held or a user changed meanwhile comes up in the next pass.
 func (r *run) claimAll(stop context.Context, leases chan<- track.Lease) error {
 	var after track.ID
-	var waitingSince time.Time
-	claimed, inThisPass := 0, 0
+	var lull lull
+	claimed := 0
 	for {
 		limit := min(claimBatch, 2*r.slots.size()) // what is claimed here, other processes do not get
 		limit = min(limit, r.job.Limit-claimed)
@@ -32,7 +32,6 @@ func (r *run) claimAll(stop context.Context, leases chan<- track.Lease) error {
 			return err
 		}
 		claimed += len(claims.Leases)
-		inThisPass += len(claims.Leases)
 		for _, lease := range claims.Leases {
 			select {
 			case leases <- lease:
@@ -44,15 +43,18 @@ func (r *run) claimAll(stop context.Context, leases chan<- track.Lease) error {
 		if claims.More {
 			continue
 		}
-		if inThisPass > 0 {
-			waitingSince = time.Time{}
-		}
-		again, err := r.anotherPass(stop, inThisPass > 0, &waitingSince)
+		again, err := r.anotherPass(stop, &lull)
 		if !again || err != nil {
 			return err
 		}
-		after, inThisPass = track.ID{}, 0
+		after = track.ID{}
 	}
+}
+
+// lull is a time in which nothing is to be claimed.
+type lull struct {
+	waitingSince time.Time // for the leases of others; zero: no
+	isIdle       bool      // at the last look nobody had a lease
 }
 
 // claim leases up to limit tracks under a token of their own.
@@ -82,7 +84,7 @@ func (r *run) claim(stop context.Context, after track.ID, limit int) (claims tra
 // anotherPass waits for what may still become claimable: own tracks in flight, which a
 // user may have replaced, and the leases of other processes, which may die, or which end
 // with a track moved the other way when the direction has just changed.
-func (r *run) anotherPass(stop context.Context, gotSome bool, waitingSince *time.Time) (bool, error) {
+func (r *run) anotherPass(stop context.Context, lull *lull) (bool, error) {
 	for r.held.size() > 0 {
 		if r.held.size() == r.keptBack() {
 			if err := r.judge(); err != nil {
@@ -92,6 +94,13 @@ func (r *run) anotherPass(stop context.Context, gotSome bool, waitingSince *time
 		if pause(stop, 10*time.Millisecond) != nil {
 			return false, nil
 		}
+	}
+	// A file that comes after the first pass, and has to rest, is for the next run: where new ones
+	// come all the time, this one would have no end.
+	r.isLate.Store(true)
+	gotSome := r.ended.Swap(0) > 0
+	if gotSome {
+		lull.waitingSince = time.Time{}
 	}
 	var freed int64
 	var activity track.Activity
@@ -110,16 +119,21 @@ func (r *run) anotherPass(stop context.Context, gotSome bool, waitingSince *time
 	case activity.Direction != r.Mover.Direction():
 		return false, ErrDirectionChanged
 	case gotSome, freed > 0:
+		lull.isIdle = false
 		return true, nil
 	case activity.Leased == 0:
-		return false, nil
+		// A lease of others may have ended after the last claim and before this look: one more pass.
+		was := lull.isIdle
+		lull.isIdle = true
+		return !was, nil
 	}
+	lull.isIdle = false
 	// Whoever waits sees each lease of the others end: settled, or dead.
-	if waitingSince.IsZero() {
-		*waitingSince = time.Now()
+	if lull.waitingSince.IsZero() {
+		lull.waitingSince = time.Now()
 		r.Observer.Waiting(activity.Leased)
 	}
-	if time.Since(*waitingSince) >= r.job.Patience {
+	if time.Since(lull.waitingSince) >= r.job.Patience {
 		return false, nil
 	}
 	return pause(stop, min(activity.NextExpiry+time.Millisecond, time.Second)) == nil, nil

@@ -216,6 +216,9 @@ func (c *crashes) replace(ctx context.Context, id track.ID, backend string) {
 		_, err = c.S3.Create(ctx, track.ObjectSpec{Key: name, ContentType: "audio/wav", Digest: track.Digest{Size: int64(len(b)), CRC64NVME: crcOf(b)}}, bytes.NewReader(b))
 	} else {
 		_, err = c.Disk.Create(ctx, track.ObjectSpec{Key: name, ContentType: "audio/wav", Digest: track.Digest{Size: int64(len(b)), CRC64NVME: crcOf(b)}}, bytes.NewReader(b))
+		if err == nil {
+			c.age(filepath.Join(c.Root, path))
+		}
 	}
 	if err != nil {
 		if ctx.Err() == nil {

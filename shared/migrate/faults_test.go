@@ -142,7 +142,7 @@ func (l faultyLedger) Release(ctx context.Context, leases []track.Lease) error {
 	return l.hit("Release", func() error { return l.Store.Release(ctx, leases) })
 }
 
-func (l faultyLedger) Settle(ctx context.Context, d track.Direction, outcomes []track.Outcome) (v []track.Verdict, err error) {
+func (l faultyLedger) Settle(ctx context.Context, d track.Direction, outcomes []track.Outcome) (v []track.Ruling, err error) {
 	err = l.hit("Settle", func() (err error) {
 		v, err = l.Store.Settle(ctx, d, outcomes)
 		return err

@@ -22,7 +22,7 @@ type Ledger interface {
 	Claim(ctx context.Context, spec track.ClaimSpec) (track.Claims, error)
 
 	// Extend makes leases last for another d from now, those that are still held; it does not
-	// tell which. It may be repeated.
+	// tell which. It waits for nobody: a lease that is being settled is left. It may be repeated.
 	Extend(ctx context.Context, leases []track.Lease, d time.Duration) error
 
 	// Release gives leases back, those that are still held, as if they had never been taken: what
@@ -31,13 +31,22 @@ type Ledger interface {
 	Release(ctx context.Context, leases []track.Lease) error
 
 	// Settle makes the tracks of those outcomes that are Migrated point at their new bytes,
-	// and records all of them; it returns a verdict for each, in the order of the outcomes. A
+	// and records all of them; it returns a ruling for each, in the order of the outcomes. A
 	// track whose row is not as it was claimed is left as it is, and so is one whose lease is
 	// somebody else's: bytes that were written for it are noted for the sweep, never removed.
+	// What is known of stored bytes is kept where an outcome finds less (R10).
+	//
+	// It waits for no row of tracks that somebody has locked, and holds none while it waits for
+	// anything else. A row that the platform refuses, keeps as it is or has locked holds up no
+	// other: its ruling says so, its lease stays held, and its outcome may be given again.
 	//
 	// It may be repeated: what it settled, it finds settled. So after ErrUnavailable it is to be
 	// called again with the same outcomes. Until it has returned, no outcome counts.
-	Settle(ctx context.Context, d track.Direction, outcomes []track.Outcome) ([]track.Verdict, error)
+	Settle(ctx context.Context, d track.Direction, outcomes []track.Outcome) ([]track.Ruling, error)
+
+	// ForgetRemoval frees names that bytes had on a backend which were removed and are gone. Bytes
+	// of that name have to be made anew after it, and before an outcome has it. It may be repeated.
+	ForgetRemoval(ctx context.Context, backend string, names []string) error
 
 	// ForgetDead gives every lease back that has run out, whoever held it, and returns their
 	// number. It may be repeated.

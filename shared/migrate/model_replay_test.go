@@ -129,7 +129,7 @@ func (p *replay) do(s step, before world) {
 			p.Errorf("claimed %+v, the model says %+v", l, me)
 		}
 		p.leases[i] = l
-	case "worker reads", "worker restores", "worker puts":
+	case "worker reads", "worker restores", "worker puts", "worker gives up":
 		if s.then.workers[i].at == idle { // it failed
 			p.settle(before.workers[i], track.Outcome{Lease: p.leases[i], Result: track.Failure{Kind: track.Missing, Err: errors.New("x")}})
 		}
@@ -158,6 +158,12 @@ func (p *replay) do(s step, before world) {
 		p.Exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1`, p.id)
 	case "user undeletes":
 		p.Exec(`UPDATE tracks SET deleted_at = NULL WHERE id = $1`, p.id)
+	case "sweep removes key":
+		p.gone("s3", p.key(s.n))
+	case "sweep removes path":
+		p.gone("local", p.path(s.n))
+	case "purge unlinks":
+		must(p, p.Store.Unlinked(ctx, []string{p.path(before.purge.path)}))
 	case "sweep marks key":
 		p.discard("s3", p.key(s.n), true)
 	case "sweep marks path":
@@ -184,8 +190,15 @@ func (p *replay) settle(me worker, o track.Outcome) {
 	if err != nil {
 		p.Fatal(err)
 	}
-	if first[0] == track.Settled && again[0] != track.Settled {
-		p.Errorf("settled, and %s when it was tried again", again[0])
+	if first[0].Verdict == track.Vacant {
+		backend, name := track.S3, o.StorageKey()
+		if file, ok := o.Result.(track.NewFile); ok {
+			backend, name = track.Local, file.Path
+		}
+		must(p, p.Store.ForgetRemoval(p.Context(), backend, []string{name}))
+	}
+	if first[0].Verdict == track.Settled && again[0].Verdict != track.Settled {
+		p.Errorf("settled, and %s when it was tried again", again[0].Verdict)
 	}
 }
 
@@ -226,6 +239,10 @@ func (p *replay) discard(backend, name string, begun bool) {
 		SET removed_at = coalesce(track_discards.removed_at, excluded.removed_at)`, p.id, backend, name, begun)
 }
 
+func (p *replay) gone(backend, name string) {
+	p.Exec(`UPDATE track_discards SET gone_at = now() WHERE backend = $1 AND storage_key = $2 AND removed_at IS NOT NULL`, backend, name)
+}
+
 // compare compares the rows with the model's.
 func (p *replay) compare(w world) {
 	var got struct {
@@ -255,7 +272,8 @@ func (p *replay) compare(w world) {
 		want.moveVersion, want.purged = int64(w.move.version), w.move.purged
 		want.expired = w.move.state == leased && w.move.expired
 	}
-	if w.move.state == migrated {
+	want.moveKey = ""
+	if w.move.content != 0 {
 		want.moveKey = p.key(w.move.key)
 	}
 	if got != want {

@@ -12,18 +12,29 @@ func (w world) claimable() bool {
 
 func (w *world) claim(i int) {
 	me := worker{at: claimed, toLocal: w.toLocal, version: w.row.version, path: w.row.path}
+	m := &w.move
 	if w.toLocal {
 		w.rollbacks--
-		if w.move.key != w.row.key {
-			w.move = moveRow{purged: true} // nothing is known of the local copy
+		me.key, me.purged = w.row.key, true // where nothing is known of the local copy
+		if m.content != 0 && m.key == w.row.key {
+			me.purged, me.content = m.purged, m.content
 		}
-		me.key, me.purged, me.content = w.row.key, w.move.purged, w.move.content
-		w.move.key = w.row.key
-	} else {
-		w.move = moveRow{}
 	}
-	w.move.state, w.move.toLocal, w.move.version, w.move.holder, w.move.expired = leased, w.toLocal, w.row.version, uint8(i+1), false
+	if m.content != 0 && m.of == 0 {
+		m.of = m.version
+	}
+	m.state, m.toLocal, m.version, m.holder, m.expired = leased, w.toLocal, w.row.version, uint8(i+1), false
 	w.workers[i] = me
+}
+
+// undo makes a lease the record again that was there before, or nothing (R10).
+func (m *moveRow) undo() {
+	if m.content == 0 {
+		*m = moveRow{}
+		return
+	}
+	*m = moveRow{state: migrated, toLocal: !m.toLocal, version: m.of, record: m.record}
+	m.of = 0
 }
 
 func (w world) holds(i int) bool { return w.move.state == leased && w.move.holder == uint8(i+1) }
@@ -60,23 +71,35 @@ func (w *world) put(i int, r rules) {
 	me.at = copied
 }
 
-// flipToS3 is the statement settleToS3.
+// flipToS3 is the statement settle_to_s3.
 func (w *world) flipToS3(i int, r rules) {
 	me := w.workers[i]
-	w.workers[i] = worker{}
 	held := w.holds(i)
 	same := !w.row.s3 && !w.row.deleted && w.row.version == me.version && w.row.path == me.path
 	if !r.r2 {
 		same = !w.row.deleted
 	}
-	if held && same && w.keys.begun>>me.key&1 == 0 {
+	_, begun, gone := w.keys.has(me.key)
+	switch {
+	case held && same && gone:
+		w.keys.forget(me.key)
+		w.workers[i].at, w.workers[i].key = claimed, 0 // it makes the bytes anew
+		w.workers[i].content = 0
+		return
+	case held && same && begun:
+		w.workers[i].at = waiting
+		return
+	}
+	w.workers[i] = worker{}
+	if held && same {
+		purged := w.move.purged && w.move.content != 0 && w.move.key == me.key
 		w.row.s3, w.row.key = true, me.key
-		w.move = moveRow{state: migrated, version: me.version, key: me.key, content: me.content}
-		w.keys.noted &^= 1 << me.key
+		w.move = moveRow{state: migrated, version: me.version, record: record{key: me.key, content: me.content, purged: purged}}
+		w.keys.forget(me.key)
 		return
 	}
 	if held {
-		w.move = moveRow{}
+		w.move.undo()
 		w.keys.noted |= 1 << me.key
 	}
 	if !r.r3 {
@@ -99,22 +122,40 @@ func (w *world) restore(i int) {
 	w.disk[me.target] = me.content
 }
 
-// flipToLocal is the statement settleToLocal.
+// flipToLocal is the statement settle_to_local.
 func (w *world) flipToLocal(i int, r rules) {
 	me := w.workers[i]
-	w.workers[i] = worker{}
 	if !w.holds(i) {
+		w.workers[i] = worker{}
 		return
 	}
 	same := w.row.s3 && !w.row.deleted && w.row.key == me.key && w.row.version == me.version
-	unmarked := !w.move.purged || me.target != w.row.path || !r.r6
-	if same && unmarked && (w.paths.begun>>me.target&1 == 0 || !r.r6) {
-		w.row.s3, w.row.key, w.row.path = false, 0, me.target
-		w.move.state, w.move.content, w.move.purged = migrated, me.content, false
-		w.paths.noted &^= 1 << me.target
+	kept := w.move.content != 0 && w.move.key == me.key && !w.move.purged
+	_, begun, gone := w.paths.has(me.target)
+	switch same = same && (me.target != w.row.path || kept || !r.r6); {
+	case same && gone && r.r6:
+		w.paths.forget(me.target)
+		w.workers[i].at, w.workers[i].target = claimed, 0
+		return
+	case same && begun && r.r6 && me.target == me.path && !me.purged:
+		w.workers[i].at, w.workers[i].target, w.workers[i].purged = claimed, 0, true // another path
+		return
+	case same && begun && r.r6:
+		w.workers[i].at = waiting
 		return
 	}
-	w.move = moveRow{}
+	w.workers[i] = worker{}
+	if same {
+		w.row.s3, w.row.key, w.row.path = false, 0, me.target
+		w.move = moveRow{state: migrated, toLocal: true, version: me.version, record: record{key: me.key, content: me.content}}
+		if r.r6 {
+			w.paths.forget(me.target)
+		} else {
+			w.paths.noted &^= 1 << me.target
+		}
+		return
+	}
+	w.move.undo()
 	if me.target != me.path {
 		w.paths.noted |= 1 << me.target
 	}
@@ -123,7 +164,7 @@ func (w *world) flipToLocal(i int, r rules) {
 // purgeable is what a purge compares, and what the statement of the mark asks.
 func (w world) purgeable(r rules) bool {
 	m := w.move
-	free := m.state == migrated && !m.toLocal && !m.purged
+	free := m.state == migrated && !m.toLocal && !m.purged && m.version == w.row.version
 	if !r.r6 {
 		free = m.state == migrated && !m.toLocal || m.state == leased && m.toLocal // it looks at nothing but the row
 	}
@@ -138,6 +179,15 @@ func (w *world) mark(r rules) {
 		w.move.purged = true
 		w.paths.noted |= 1 << w.row.path
 		w.paths.begun |= 1 << w.row.path
+	}
+}
+
+// unlink removes a marked copy, and notes that it is gone.
+func (w *world) unlink(r rules) {
+	w.disk[w.purge.path] = 0
+	w.purge.at = idle
+	if r.r6 && w.paths.begun>>w.purge.path&1 == 1 {
+		w.paths.gone |= 1 << w.purge.path
 	}
 }
 

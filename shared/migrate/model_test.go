@@ -45,8 +45,14 @@ type moveRow struct {
 	version uint8
 	holder  uint8 // of the lease: 1 or 2
 	expired bool
+	record
+}
+
+// record is what is known of stored bytes.
+type record struct {
 	key     uint8
-	content uint8 // stands for the recorded checksum
+	content uint8 // stands for the checksum; 0: nothing is known
+	of      uint8 // the file version
 	purged  bool
 }
 
@@ -55,8 +61,9 @@ type place uint8 // where a process is in its work
 const (
 	idle place = iota
 	claimed
-	read   // to S3: it has the bytes in memory
-	copied // the bytes are where the row is to point at
+	read    // to S3: it has the bytes in memory
+	copied  // the bytes are where the row is to point at
+	waiting // for the removal of what had that name
 )
 
 type worker struct {
@@ -66,8 +73,17 @@ type worker struct {
 	content                    uint8
 }
 
-// marks of paths and keys that are to be removed: noted, then removal begun.
-type marks struct{ noted, begun uint16 }
+// marks of paths and keys that are to be removed: noted, then removal begun, then known to be gone.
+type marks struct{ noted, begun, gone uint16 }
+
+func (m marks) has(id uint8) (noted, begun, gone bool) {
+	return m.noted>>id&1 == 1, m.begun>>id&1 == 1, m.gone>>id&1 == 1
+}
+
+// forget takes a note away.
+func (m *marks) forget(id uint8) {
+	m.noted, m.begun, m.gone = m.noted&^(1<<id), m.begun&^(1<<id), m.gone&^(1<<id)
+}
 
 type world struct {
 	row     row
@@ -154,13 +170,15 @@ func (w world) next(r rules) (steps []step) {
 		may(me.at == read, n, "worker puts", func(w *world) { w.put(i, r) })
 		may(me.at == copied && !me.toLocal, n, "worker flips", func(w *world) { w.flipToS3(i, r) })
 		may(me.at == copied && me.toLocal, n, "worker flips", func(w *world) { w.flipToLocal(i, r) })
+		may(me.at == waiting, n, "worker comes again", func(w *world) { w.workers[i].at = copied })
+		may(me.at == waiting, n, "worker gives up", func(w *world) { w.fail(i) })
 		may(me.at != idle && w.crashes > 0, n, "worker dies", func(w *world) { w.crashes--; w.workers[i] = worker{} })
 	}
 	may(w.move.state == leased && !w.move.expired && w.expiries > 0, 0, "lease expires", func(w *world) { w.expiries--; w.move.expired = true })
 	may(w.turns > 0, 0, "direction turns", func(w *world) { w.turns--; w.toLocal = !w.toLocal })
 
 	may(w.purge.at == idle && w.purges > 0 && w.purgeable(r), 0, "purge marks", func(w *world) { w.mark(r) })
-	may(w.purge.at == claimed, 0, "purge unlinks", func(w *world) { w.disk[w.purge.path] = 0; w.purge.at = idle })
+	may(w.purge.at == claimed, 0, "purge unlinks", func(w *world) { w.unlink(r) })
 	may(w.purge.at == claimed && w.crashes > 0, 0, "purge dies", func(w *world) { w.crashes--; w.purge.at = idle })
 
 	may(w.replace.at == idle && w.replacements > 0, 0, "user writes file", func(w *world) { w.writeFile(r) })
@@ -172,12 +190,12 @@ func (w world) next(r rules) (steps []step) {
 
 	for id := uint8(1); id < nKeys; id++ {
 		may(w.sweepable(true, id), id, "sweep marks key", func(w *world) { w.keys.begun |= 1 << id })
-		may(w.keys.begun>>id&1 == 1 && w.objects[id] != 0, id, "sweep removes key", func(w *world) { w.objects[id] = 0 })
+		may(w.keys.begun>>id&1 == 1 && w.keys.gone>>id&1 == 0, id, "sweep removes key", func(w *world) { w.objects[id] = 0; w.keys.gone |= 1 << id })
 	}
 	for id := uint8(1); id < nPaths; id++ {
 		may(w.sweepable(false, id), id, "sweep marks path", func(w *world) { w.paths.begun |= 1 << id })
-		may(w.paths.begun>>id&1 == 1 && w.disk[id] != 0 && w.purge.at == idle,
-			id, "sweep removes path", func(w *world) { w.disk[id] = 0 })
+		may(w.paths.begun>>id&1 == 1 && w.paths.gone>>id&1 == 0 && w.purge.at == idle,
+			id, "sweep removes path", func(w *world) { w.disk[id] = 0; w.paths.gone |= 1 << id })
 	}
 	return steps
 }

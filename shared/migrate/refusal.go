@@ -18,7 +18,7 @@ const fewInARow = 5
 // theirs, if others are moved meanwhile; else that of the place, and none of them has failed.
 type refused struct {
 	mu     sync.Mutex
-	kept   []track.Outcome
+	kept   []*task
 	denied int  // tracks in a row, at their first attempt
 	moved  bool // some track, since the run began
 }
@@ -34,17 +34,18 @@ func (r *run) deny(err error) error {
 	return nil
 }
 
-// refuse keeps a track back. Its error ends the run.
-func (r *run) refuse(ctx context.Context, o track.Outcome) error {
+// refuse keeps a track back: it is not in flight until it is decided upon. Its error ends the run.
+func (r *run) refuse(ctx context.Context, t *task) error {
+	defer r.flight.Done()
 	// Is it this track, or is everything out of reach?
 	if err := r.Mover.Prove(ctx); err != nil {
-		return fmt.Errorf("%w (after: %w)", err, o.Err())
+		return fmt.Errorf("%w (after: %w)", err, t.Err())
 	}
 	r.refused.mu.Lock()
 	defer r.refused.mu.Unlock()
-	r.refused.kept = append(r.refused.kept, o)
+	r.refused.kept = append(r.refused.kept, t)
 	if n := len(r.refused.kept); n >= fewInARow {
-		return fmt.Errorf("%w: %d tracks in a row were refused: %w", track.ErrPlace, n, o.Err())
+		return fmt.Errorf("%w: %d tracks in a row were refused: %w", track.ErrPlace, n, t.Err())
 	}
 	return nil
 }
@@ -57,9 +58,7 @@ func (r *run) moved() {
 	kept := r.refused.kept
 	r.refused.kept = nil
 	r.refused.mu.Unlock()
-	for _, o := range kept {
-		r.outcomes <- o
-	}
+	r.settleKept(kept)
 }
 
 // judge decides, when nothing else is under way, on the tracks that are kept back. A failure
@@ -70,15 +69,20 @@ func (r *run) judge() error {
 	kept, moved := r.refused.kept, r.refused.moved
 	r.refused.kept = nil
 	r.refused.mu.Unlock()
-	for _, o := range kept {
-		if err := o.Err(); !moved && (errors.Is(err, track.ErrForbidden) || errors.Is(err, fs.ErrPermission)) {
+	for _, t := range kept {
+		if err := t.Err(); !moved && (errors.Is(err, track.ErrForbidden) || errors.Is(err, fs.ErrPermission)) {
 			return fmt.Errorf("%w: %w", track.ErrPlace, err)
 		}
 	}
-	for _, o := range kept {
-		r.outcomes <- o
-	}
+	r.settleKept(kept)
 	return nil
+}
+
+func (r *run) settleKept(kept []*task) {
+	r.flight.Add(len(kept))
+	for _, t := range kept {
+		r.outcomes <- t
+	}
 }
 
 func (r *run) keptBack() int {

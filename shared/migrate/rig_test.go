@@ -55,6 +55,16 @@ func (r *rig) write(path string, content []byte) {
 	if err := os.WriteFile(abs, content, 0o644); err != nil {
 		r.Fatal(err)
 	}
+	r.age(abs)
+}
+
+// age makes a file one that has rested.
+func (r *rig) age(abs string) {
+	r.Helper()
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(abs, old, old); err != nil {
+		r.Fatal(err)
+	}
 }
 
 // insert makes a row of a local track, whose file may be anything.
@@ -82,7 +92,7 @@ func (r *rig) one(sql string, args ...any) string {
 }
 
 func (r *rig) upload() *migrate.Upload {
-	return migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: r.S3, Large: r.S3, Sniff: audio.Detect})
+	return migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: r.S3, Large: r.S3, Sniff: audio.Detect, Rest: 50 * time.Millisecond})
 }
 
 func (r *rig) restore() *migrate.Restore {

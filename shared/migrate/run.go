@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"trackstore/shared/track"
@@ -17,7 +18,8 @@ type Mover interface {
 	// Direction is the one that it moves in.
 	Direction() track.Direction
 	// Move copies the bytes of one track and returns how that ended; the track's row is not
-	// touched. An error that track.IsRetryable is worth another call, as are track.ErrForbidden
+	// touched. A file that may still be being written is left for a while, which an error of its
+	// own tells. An error that track.IsRetryable is worth another call, as are track.ErrForbidden
 	// and ErrMismatch: what the first one left is found, compared and used. Any other error
 	// is the track's failure. Where ctx ends, the result says nothing.
 	Move(ctx context.Context, lease track.Lease) (track.Result, error)
@@ -50,6 +52,7 @@ type Job struct {
 	StopAt   time.Time     // when to claim no more; zero: never
 	Finish   time.Duration // how long what is in flight may take after a stop
 	Patience time.Duration // how long to wait for the leases of other processes; Forever: until they end
+	LockWait time.Duration // how long a row that another transaction has locked is waited for
 	Backoff  time.Duration // before the second attempt, then doubled, up to sixteenfold
 }
 
@@ -58,13 +61,17 @@ const (
 	NoLimit    = math.MaxInt
 	Forever    = time.Duration(math.MaxInt64)
 	MaxWorkers = 128 // as many copies at once as pay for a fast S3
+
+	// DefaultLockWait is a Job's LockWait where nothing else is asked for.
+	DefaultLockWait = 10 * time.Minute
 )
 
 // NewJob returns a job that moves all there is, with as many workers as pay, and waits for
 // what other processes hold. lease is how long it holds a track without a heartbeat.
 func NewJob(lease time.Duration) Job {
 	return Job{
-		Limit: NoLimit, Workers: MaxWorkers, Lease: lease, Finish: interruptGrace, Patience: Forever, Backoff: firstBackoff,
+		Limit: NoLimit, Workers: MaxWorkers, Lease: lease, Finish: interruptGrace,
+		Patience: Forever, LockWait: DefaultLockWait, Backoff: firstBackoff,
 	}
 }
 
@@ -111,7 +118,7 @@ func (w Runner) Run(ctx context.Context, job Job) (Summary, error) {
 	r := &run{
 		Runner: w, job: job,
 		held: newHeld(), slots: newSlots(job.Workers),
-		outcomes: make(chan track.Outcome, settleBatch),
+		outcomes: make(chan *task, settleBatch),
 		summary:  Summary{Direction: direction},
 	}
 	err := r.all(ctx)
@@ -154,7 +161,10 @@ type run struct {
 	held     *held
 	slots    *slots
 	refused  refused
-	outcomes chan track.Outcome
+	outcomes chan *task
+	flight   sync.WaitGroup // of tasks that have not come to their end
+	ended    atomic.Int64   // tasks, in this pass over the tracks
+	isLate   atomic.Bool    // the first pass is over
 
 	mu      sync.Mutex
 	summary Summary
@@ -162,44 +172,44 @@ type run struct {
 
 // all runs the goroutines of a run to their end.
 func (r *run) all(ctx context.Context) error {
-	stop, cancelStop := context.WithCancel(ctx)
-	defer cancelStop()
+	claims, cancelClaims := context.WithCancel(ctx)
+	defer cancelClaims()
 	if !r.job.StopAt.IsZero() {
-		stop, cancelStop = context.WithDeadline(stop, r.job.StopAt)
-		defer cancelStop()
+		claims, cancelClaims = context.WithDeadline(claims, r.job.StopAt)
+		defer cancelClaims()
 	}
 	// What is in flight goes on after a stop, for as long as it may.
 	work, fail := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer fail(nil)
-	context.AfterFunc(stop, func() {
+	context.AfterFunc(claims, func() {
 		time.AfterFunc(r.job.Finish, func() { fail(ErrInterrupted) })
 	})
-	context.AfterFunc(work, cancelStop) // a fatal error stops the claims, too
+	context.AfterFunc(work, cancelClaims) // a fatal error stops the claims, too
+	p := phases{claims, work, fail}
 
 	leases := make(chan track.Lease)
 	var claimErr error
 	var claiming, settling, beating sync.WaitGroup
 	claiming.Go(func() {
 		defer close(leases)
-		claimErr = r.claimAll(stop, leases)
+		claimErr = r.claimAll(claims, leases)
 	})
-	settling.Go(func() { r.settleAll(work, fail) })
+	settling.Go(func() { r.settleAll(p) })
 	beat, stopBeat := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBeat()
 	beating.Go(func() { r.heartbeat(beat) })
 
-	var working sync.WaitGroup
 	for lease := range leases {
-		if r.slots.acquire(stop) != nil {
-			continue // stopped before it began: given back below
-		}
-		working.Go(func() { r.work(stop, work, fail, lease) })
+		if r.slots.acquire(claims) == nil {
+			r.begin(p, lease)
+		} // else it is stopped before it began: given back below
 	}
 	claiming.Wait()
-	working.Wait()
+	r.flight.Wait()
 	if err := r.judge(); err != nil && work.Err() == nil && ctx.Err() == nil {
 		fail(err)
 	}
+	r.flight.Wait() // those that were kept back
 	close(r.outcomes)
 	settling.Wait()
 	stopBeat()

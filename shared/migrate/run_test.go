@@ -112,7 +112,7 @@ type hanging struct {
 	interrupt context.CancelFunc
 }
 
-func (h hanging) Settle(ctx context.Context, _ track.Direction, _ []track.Outcome) ([]track.Verdict, error) {
+func (h hanging) Settle(ctx context.Context, _ track.Direction, _ []track.Outcome) ([]track.Ruling, error) {
 	h.interrupt()
 	<-ctx.Done()
 	return nil, ctx.Err()

@@ -27,32 +27,38 @@ const (
 // settleAll writes outcomes to the database until their channel is closed. Until then a
 // crash loses them: the copies stay, their leases run out, and whoever claims the tracks
 // next finds the copies there.
-func (r *run) settleAll(ctx context.Context, fail context.CancelCauseFunc) {
-	settling, cancel := context.WithCancel(context.WithoutCancel(ctx))
+func (r *run) settleAll(p phases) {
+	settling, cancel := context.WithCancel(context.WithoutCancel(p.work))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastSettle, cancel) })()
+	defer context.AfterFunc(p.work, func() { time.AfterFunc(lastSettle, cancel) })()
 	for first := range r.outcomes {
 		batch := r.gather(first)
-		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrInterrupted) {
-			continue // the run has failed; the leases are given back
+		var err error
+		if p.work.Err() == nil || errors.Is(context.Cause(p.work), ErrInterrupted) {
+			err = r.settle(settling, p, batch)
+		} else {
+			err = context.Cause(p.work) // the run has failed; the leases are given back
 		}
-		if err := r.settle(settling, batch); err != nil {
-			fail(err)
+		if err != nil {
+			p.fail(err)
+			for range batch {
+				r.abandon()
+			}
 		}
 	}
 }
 
 // gather waits for more outcomes, as long as there are tracks that they may come from.
-func (r *run) gather(first track.Outcome) []track.Outcome {
-	batch := append(make([]track.Outcome, 0, settleBatch), first)
+func (r *run) gather(first *task) []*task {
+	batch := append(make([]*task, 0, settleBatch), first)
 	due := time.After(settleDelay)
 	for len(batch) < settleBatch && len(batch) < r.held.size() {
 		select {
-		case o, ok := <-r.outcomes:
+		case t, ok := <-r.outcomes:
 			if !ok {
 				return batch
 			}
-			batch = append(batch, o)
+			batch = append(batch, t)
 		case <-due:
 			return batch
 		}
@@ -60,32 +66,119 @@ func (r *run) gather(first track.Outcome) []track.Outcome {
 	return batch
 }
 
-// settle flips and records a batch.
-func (r *run) settle(ctx context.Context, batch []track.Outcome) error {
+// settle flips and records a batch. After an error nothing of it counts.
+func (r *run) settle(ctx context.Context, p phases, batch []*task) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if slices.ContainsFunc(batch, func(o track.Outcome) bool { return o.Result.State().IsFailure() }) {
+	if slices.ContainsFunc(batch, func(t *task) bool { return t.Result.State().IsFailure() }) {
 		// R7: what failed may have failed because the volume was unmounted, or is of another bucket.
 		if err := patiently(ctx, r.job.Backoff, func() error { return r.Mover.Prove(ctx) }); err != nil {
 			return err
 		}
 	}
-	var verdicts []track.Verdict
+	outcomes := make([]track.Outcome, len(batch))
+	for i, t := range batch {
+		outcomes[i] = t.Outcome
+	}
+	var rulings []track.Ruling
 	err := patiently(ctx, r.job.Backoff, func() (err error) {
-		verdicts, err = r.Ledger.Settle(ctx, r.Mover.Direction(), batch)
+		rulings, err = r.Ledger.Settle(ctx, r.Mover.Direction(), outcomes)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for i, o := range batch {
-		r.held.remove(o.Lease)
-		if verdicts[i] == track.Settled {
-			r.count(func(s *Summary) { s.add(o) })
+	for i, t := range batch {
+		switch ruling := rulings[i]; ruling.Verdict {
+		case track.Settled, track.Superseded, track.Lost:
+			r.end(t, ruling.Verdict)
+		default:
+			go r.comeAgain(p, t, ruling)
 		}
-		r.Observer.Settled(Settlement{o, verdicts[i]})
 	}
 	return nil
+}
+
+// end takes a task to its end.
+func (r *run) end(t *task, verdict track.Verdict) {
+	r.ended.Add(1)
+	r.held.remove(t.Lease)
+	if verdict == track.Settled {
+		r.count(func(s *Summary) { s.add(t.Outcome) })
+	}
+	r.Observer.Settled(Settlement{t.Outcome, verdict})
+	r.flight.Done()
+}
+
+// longestWait is how long a track waits between two looks at a row that somebody has locked.
+const longestWait = 10 * time.Second
+
+// comeAgain goes on with a track that could not be settled, while all others are moved. What will
+// not get better, and what has lasted too long, is the track's failure.
+func (r *run) comeAgain(p phases, t *task, ruling track.Ruling) {
+	isLocal := r.Mover.Direction() == track.ToLocal
+	var waits time.Duration // for the row, or for the removal of what had its name
+	switch file, ok := t.Result.(track.NewFile); {
+	case ruling.Verdict == track.Locked:
+		waits = ruling.LockedFor
+	case ruling.Verdict == track.Marked && isLocal && ok && file.Path == t.FilePath && !t.Purged:
+		t.Purged = true // the local copy is not to be used: another path is
+		r.again(p, t, 0)
+		return
+	case ruling.Verdict == track.Marked:
+		if t.markedSince.IsZero() {
+			t.markedSince = time.Now()
+		}
+		waits = time.Since(t.markedSince)
+	case ruling.Verdict == track.Vacant && t.Attempts < maxAttempts:
+		r.makeAnew(p, t)
+		return
+	case ruling.Verdict == track.Unchanged && t.Attempts < maxAttempts:
+		r.again(p, t, backoff(r.job.Backoff, 1))
+		return
+	default: // refused, or unchanged for the last time
+		r.failTask(t, ruling.Err)
+		return
+	}
+	if waits >= r.job.LockWait {
+		r.failTask(t, ruling.Err)
+		return
+	}
+	if pause(p.claims, min(max(waits/4, r.job.Backoff), longestWait, r.job.LockWait)) != nil {
+		r.abandon()
+		return
+	}
+	r.outcomes <- t
+}
+
+// again works on a task once more, from its beginning.
+func (r *run) again(p phases, t *task, wait time.Duration) {
+	if pause(p.claims, wait) != nil || r.slots.acquire(p.claims) != nil {
+		r.abandon()
+		return
+	}
+	r.work(p, t)
+}
+
+// makeAnew frees the name of bytes that were removed, and then makes them once more: the copy
+// that this task made, or found, may be what was removed.
+func (r *run) makeAnew(p phases, t *task) {
+	backend, names := track.S3, []string{t.StorageKey()}
+	if file, ok := t.Result.(track.NewFile); ok {
+		backend, names = track.Local, append(file.Aliases, file.Path)
+	}
+	err := patiently(p.work, r.job.Backoff, func() error { return r.Ledger.ForgetRemoval(p.work, backend, names) })
+	if err != nil {
+		p.fail(err)
+		r.abandon()
+		return
+	}
+	r.again(p, t, backoff(r.job.Backoff, 1))
+}
+
+func (r *run) failTask(t *task, err error) {
+	t.Result = track.Failure{Kind: track.Failed, Err: err}
+	r.outcomes <- t
 }
 
 func (r *run) count(f func(*Summary)) {

@@ -83,8 +83,8 @@ func TestDeadLeasesAreTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range verdicts {
-		if v != track.Lost {
-			t.Errorf("the dead worker's outcome is %s", v)
+		if v.Verdict != track.Lost {
+			t.Errorf("the dead worker's outcome is %s", v.Verdict)
 		}
 	}
 	if err := r.Store.Release(t.Context(), claims.Leases); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 
 	"github.com/minio/crc64nvme"
 
@@ -26,8 +27,8 @@ func (s source) check(err error) error {
 	after, idErr := s.Identity()
 	if idErr == nil {
 		again, openErr := s.files.OpenFile(s.path)
-		if saysNothing(openErr) {
-			return openErr
+		if saysNothing(openErr) || errors.Is(openErr, syscall.EIO) {
+			return openErr // out of files to open, say: nothing is known of the file
 		}
 		if openErr != nil {
 			return errors.Join(errChanged, openErr)

@@ -185,7 +185,7 @@ func TestFilesThatChangeWhileTheyAreRead(t *testing.T) {
 				always := r.add("always.wav", content(1, size))
 				once := r.add("once.wav", content(2, size))
 				files := &changing{r: r, change: change, left: map[string]int{"always.wav": 1000, "once.wav": 1}}
-				upload := migrate.NewUpload(migrate.Upload{Files: files, Bucket: r.S3, Large: r.S3, Sniff: noSniff})
+				upload := migrate.NewUpload(migrate.Upload{Files: files, Bucket: r.S3, Large: r.S3, Sniff: noSniff, Rest: 50 * time.Millisecond})
 				summary, seen := r.run(upload, job())
 				if seen.all[always].Result.State() != track.Changed || summary.Failed != 1 || summary.Migrated != 1 {
 					t.Errorf("%+v, %+v", summary, seen.all[always])
@@ -336,7 +336,7 @@ func appendTo(path string, more []byte) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

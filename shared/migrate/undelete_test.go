@@ -30,8 +30,8 @@ func TestAnUndeletedTrackMovesAfterASweep(t *testing.T) {
 		}
 		r.Exec(`UPDATE tracks SET deleted_at = now() WHERE id = $1`, id)
 		verdicts, err := r.Store.Settle(t.Context(), d, []track.Outcome{{Lease: claims.Leases[0], Result: moved}})
-		if err != nil || verdicts[0] != track.Superseded {
-			t.Fatalf("%q, %v", verdicts, err)
+		if err != nil || verdicts[0].Verdict != track.Superseded {
+			t.Fatalf("%+v, %v", verdicts, err)
 		}
 		r.Exec(`UPDATE tracks SET deleted_at = NULL WHERE id = $1`, id)
 

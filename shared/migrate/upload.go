@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"syscall"
 	"time"
 
 	"trackstore/shared/track"
@@ -26,6 +28,8 @@ type Files interface {
 type Bucket interface {
 	// Prove asks anew whether the bucket is there, and is the one that is meant (R7).
 	Prove(ctx context.Context) error
+	// Bucket returns the bucket's name.
+	Bucket() string
 	// Create makes an object of the first spec.Digest.Size bytes of body, whole or not at all. A key is
 	// written once (R1): what is there already is track.ErrExists, be it by an earlier attempt
 	// of this very call, and after ErrUnavailable the object may be there; Head tells by what bytes.
@@ -67,15 +71,20 @@ type Upload struct {
 	Bucket    Bucket
 	Large     LargeBucket
 	Sniff     Sniffer
-	Bandwidth int64 // bytes a second; 0: no limit
+	Bandwidth int64         // bytes a second; 0: no limit
+	Rest      time.Duration // how long a file is left alone after its last change; 0: ten seconds
 
 	buffers   *buffers
 	bandwidth *bandwidth
+	ahead     *sync.Map // of files changed in the future: track to identity, when it was first seen
 }
 
 // NewUpload returns the mover to S3.
 func NewUpload(u Upload) *Upload {
-	u.buffers, u.bandwidth = newBuffers(), newBandwidth(u.Bandwidth)
+	if u.Rest == 0 {
+		u.Rest = restTime
+	}
+	u.buffers, u.bandwidth, u.ahead = newBuffers(), newBandwidth(u.Bandwidth), &sync.Map{}
 	return &u
 }
 
@@ -91,9 +100,25 @@ func (u *Upload) Room(int64, int64) error { return nil }
 // errChanged tells that a file was edited or replaced while it was read.
 var errChanged = errors.New("the file was changed while it was read")
 
+// restTime is an Upload's Rest where nothing else is asked for.
+const restTime = 10 * time.Second
+
+// restsError tells that a file may still be being written, and is to be left alone for a while.
+type restsError struct {
+	left    time.Duration
+	changed error // it was changed while it was read; nil: it was not read
+}
+
+func (e *restsError) Error() string {
+	if e.changed != nil {
+		return e.changed.Error()
+	}
+	return "the file is still being written: it was changed a moment ago, again and again"
+}
+
 var errEmpty = errors.New("the file has no bytes")
 
-// maxReads of a file that is being edited.
+// maxReads of a file that is being edited, or that the disk does not give.
 const maxReads = 3
 
 // Move copies the file of one track. A crash anywhere in it leaves the row as it was, and
@@ -101,11 +126,13 @@ const maxReads = 3
 func (u *Upload) Move(ctx context.Context, lease track.Lease) (track.Result, error) {
 	for read := 1; ; read++ {
 		result, err := u.move(ctx, lease)
-		if !errors.Is(err, errChanged) {
+		switch {
+		case errors.Is(err, errChanged):
+			return nil, &restsError{left: u.Rest, changed: err}
+		case !errors.Is(err, syscall.EIO): // of a network file system, maybe; of a bad disk, it lasts
 			return result, err
-		}
-		if read == maxReads {
-			return track.Failure{Kind: track.Changed, Err: err}, nil
+		case read == maxReads:
+			return track.Failure{Kind: track.Unreadable, Err: err}, nil
 		}
 		if err := pause(ctx, time.Duration(read)*100*time.Millisecond); err != nil {
 			return nil, err
@@ -115,6 +142,9 @@ func (u *Upload) Move(ctx context.Context, lease track.Lease) (track.Result, err
 
 func (u *Upload) move(ctx context.Context, lease track.Lease) (track.Result, error) {
 	file, err := u.Files.OpenFile(lease.FilePath)
+	if errors.Is(err, track.ErrNotFound) && lease.Object != nil {
+		return u.findAgain(ctx, *lease.Object, err)
+	}
 	if err != nil {
 		return cannotOpen(err)
 	}
@@ -122,6 +152,9 @@ func (u *Upload) move(ctx context.Context, lease track.Lease) (track.Result, err
 	src := source{File: file, files: u.Files, path: lease.FilePath}
 	if src.before, err = file.Identity(); err != nil {
 		return cannotRead(err)
+	}
+	if left := u.hasToRest(lease.TrackID, src.before); left > 0 {
+		return nil, &restsError{left: left}
 	}
 	switch size := src.before.Size; {
 	case size == 0:
@@ -131,6 +164,43 @@ func (u *Upload) move(ctx context.Context, lease track.Lease) (track.Result, err
 	default:
 		return u.moveLarge(ctx, lease, src)
 	}
+}
+
+// hasToRest returns how long a file is still to be left alone: it may be being written. Where its
+// time of change lies ahead, by another machine's clock, it is that it stays the same which tells.
+func (u *Upload) hasToRest(id track.ID, file track.FileIdentity) time.Duration {
+	left := u.Rest - time.Since(file.Modified())
+	if left <= u.Rest {
+		return left
+	}
+	if seen, again := u.ahead.LoadAndDelete(id); again && seen == file {
+		return 0
+	}
+	u.ahead.Store(id, file)
+	return u.Rest
+}
+
+// findAgain looks, where a file is missing, for the object with the bytes of this file version that
+// a move of earlier recorded (R10): the row points at it again if it has the recorded digest.
+func (u *Upload) findAgain(ctx context.Context, known track.StoredObject, missing error) (track.Result, error) {
+	object, err := u.Bucket.Head(ctx, known.Key, known.VersionID)
+	if errors.Is(err, track.ErrNotFound) && known.VersionID != "" {
+		object, err = u.Bucket.Head(ctx, known.Key, "") // a bucket that was copied has other versions
+	}
+	if errors.Is(err, track.ErrNotFound) {
+		return track.Failure{Kind: track.Missing, Err: fmt.Errorf("%w; nor is the object that it was moved to: %w", missing, err)}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	found, err := objectDigest(ctx, u.Bucket, object)
+	if err != nil {
+		return nil, err
+	}
+	if known.Digest == nil || found != *known.Digest {
+		return track.Failure{Kind: track.Missing, Err: fmt.Errorf("%w; and object %q has %s", missing, known.Key, known.Differs(found))}, nil
+	}
+	return track.NewObject{Key: known.Key, VersionID: object.VersionID, Bucket: known.Bucket, Digest: found}, nil
 }
 
 // moveSmall sends what was read once. S3 checks it against the checksum of that reading.
@@ -160,7 +230,7 @@ func (u *Upload) newObject(lease track.Lease, digest track.Digest, file io.Reade
 	}
 	return track.NewObject{
 		Key:    track.MigratedKey(lease.TrackID, lease.FileVersion, digest.CRC64NVME, lease.FilePath),
-		Digest: digest, Format: format, ContentType: format.ContentType(),
+		Bucket: u.Bucket.Bucket(), Digest: digest, Format: format, ContentType: format.ContentType(),
 	}, err
 }
 
@@ -210,7 +280,7 @@ func cannotOpen(err error) (track.Result, error) {
 
 // cannotRead returns what becomes of a track whose file could not be read.
 func cannotRead(err error) (track.Result, error) {
-	if errors.Is(err, errChanged) || saysNothing(err) {
+	if errors.Is(err, errChanged) || errors.Is(err, syscall.EIO) || saysNothing(err) {
 		return nil, err
 	}
 	return track.Failure{Kind: track.Unreadable, Err: err}, nil

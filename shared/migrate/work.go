@@ -17,60 +17,126 @@ const (
 	maxDenied    = 2
 )
 
-// work moves one track. It holds a slot when it begins, and no slot while it waits.
-func (r *run) work(stop, ctx context.Context, fail context.CancelCauseFunc, lease track.Lease) {
-	outcome := track.Outcome{Lease: lease}
+// phases are when a run begins nothing more, and when what is in flight has to end, too.
+type phases struct {
+	claims context.Context // ends first; nothing that waits begins again then
+	work   context.Context
+	fail   context.CancelCauseFunc // ends both
+}
+
+// task is a claimed track on its way to its end, which is one of two: it is settled, or it is
+// abandoned, and its lease given back when the run ends.
+type task struct {
+	track.Outcome
+	markedSince time.Time     // when it first met a name whose removal had begun; zero: it did not
+	rested      time.Duration // how long its file was left alone
+	changes     int           // how often its file was changed while it was read
+}
+
+// begin starts the work on a track. A slot is held for it.
+func (r *run) begin(p phases, lease track.Lease) {
+	r.flight.Add(1)
+	go r.work(p, &task{Outcome: track.Outcome{Lease: lease}})
+}
+
+// work copies the bytes of one track and hands it over to be settled. It holds a slot when it
+// begins, and no slot while it waits.
+func (r *run) work(p phases, t *task) {
 	for {
-		outcome.Attempts++
+		t.Attempts++
 		var err error
-		outcome.Result, err = r.Mover.Move(ctx, lease)
-		r.slots.release(outcome.Size(), errors.Is(err, track.ErrThrottled))
-		if ctx.Err() != nil {
-			return // given back at the end of the run
+		t.Result, err = r.Mover.Move(p.work, t.Lease)
+		r.slots.release(t.Size(), errors.Is(err, track.ErrThrottled))
+		if p.work.Err() != nil {
+			r.abandon()
+			return
 		}
-		if errors.Is(err, track.ErrForbidden) && outcome.Attempts == 1 {
+		if errors.Is(err, track.ErrForbidden) && t.Attempts == 1 {
 			if all := r.deny(err); all != nil {
-				fail(all)
+				p.fail(all)
+				r.abandon()
 				return
 			}
 		}
-		if err != nil && worthAnother(err, outcome.Attempts) {
-			r.Log.Debug("trying again", "track_id", lease.TrackID, "attempt", outcome.Attempts, "err", err)
-			if pause(stop, backoff(r.job.Backoff, min(outcome.Attempts, maxAttempts))) != nil || r.slots.acquire(stop) != nil {
-				return // stopped while it waited
+		wait, again := r.waitBefore(t, err)
+		if again && r.isLate.Load() && errors.As(err, new(*restsError)) {
+			r.giveBackOne(p.work, t.Lease)
+			r.abandon()
+			return
+		}
+		if again {
+			r.Log.Debug("trying again", "track_id", t.TrackID, "attempt", t.Attempts, "err", err)
+			if pause(p.claims, wait) != nil || r.slots.acquire(p.claims) != nil {
+				r.abandon() // stopped while it waited
+				return
 			}
 			continue
 		}
 		if errors.Is(err, track.ErrPlace) {
-			fail(err)
+			p.fail(err)
+			r.abandon()
 			return
 		}
-		if err != nil {
-			outcome.Result = track.Failure{Kind: track.Failed, Err: err}
-			if err := r.refuse(ctx, outcome); err != nil {
-				fail(err)
+		if err != nil && t.Result == nil {
+			t.Result = track.Failure{Kind: track.Failed, Err: err}
+			if err := r.refuse(p.work, t); err != nil {
+				p.fail(err)
 			}
 			return
 		}
-		if outcome.Result.State() == track.Migrated {
+		if t.Result.State() == track.Migrated {
 			r.moved()
 		}
-		r.outcomes <- outcome
+		r.outcomes <- t
 		return
 	}
 }
 
-// worthAnother tells errors of the moment from those of the track, after so many attempts.
-// Access that is denied may be a token that has just expired.
-func worthAnother(err error, attempts int) bool {
+// waitBefore tells errors of the moment from those of the track, after so many attempts, and how
+// long to wait. Access that is denied may be a token that has just expired.
+func (r *run) waitBefore(t *task, err error) (wait time.Duration, again bool) {
+	var rests *restsError
 	switch {
+	case err == nil:
+		return 0, false
+	case errors.As(err, &rests):
+		return rests.left, r.rest(t, rests)
 	case errors.Is(err, track.ErrThrottled):
-		return attempts < maxThrottled
+		again = t.Attempts < maxThrottled
 	case errors.Is(err, track.ErrForbidden):
-		return attempts < maxDenied
+		again = t.Attempts < maxDenied
+	case track.IsRetryable(err), errors.Is(err, track.ErrMismatch):
+		again = t.Attempts < maxAttempts
 	}
-	return attempts < maxAttempts && (track.IsRetryable(err) || errors.Is(err, track.ErrMismatch))
+	return backoff(r.job.Backoff, min(t.Attempts, maxAttempts)), again
 }
+
+// rest tells whether a file that may still be being written is looked at once more. Else that is the
+// track's failure.
+func (r *run) rest(t *task, rests *restsError) (again bool) {
+	t.rested += rests.left
+	if rests.changed != nil {
+		t.changes++
+	} else {
+		t.Attempts-- // it was only looked at
+	}
+	if t.changes >= maxReads || t.rested > r.job.LockWait {
+		t.Result = track.Failure{Kind: track.Changed, Err: rests}
+		return false
+	}
+	return true
+}
+
+// giveBackOne gives a lease back before the run ends. Where that fails, it runs out by itself.
+func (r *run) giveBackOne(ctx context.Context, lease track.Lease) {
+	if err := r.Ledger.Release(ctx, []track.Lease{lease}); err != nil {
+		r.Log.Warn("a lease was not given back, and runs out by itself", "track_id", lease.TrackID, "err", err)
+	}
+	r.held.remove(lease)
+}
+
+// abandon ends a task without an outcome.
+func (r *run) abandon() { r.flight.Done() }
 
 // firstBackoff is how long to wait before the second attempt, unless a job says otherwise.
 const firstBackoff = 500 * time.Millisecond

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -10,7 +11,8 @@ import (
 )
 
 // copiesRow is a row of track, file version, path, whether that is marked for removal, key,
-// object version, recorded size and recorded checksum. The last four may be NULL.
+// object version, bucket, recorded size, recorded checksum and the time of the record. The last
+// six may be NULL.
 type copiesRow struct {
 	trackID     track.ID
 	fileVersion int64
@@ -18,13 +20,15 @@ type copiesRow struct {
 	purged      bool
 	key         *string
 	versionID   *string
+	bucket      *string
 	size        *int64
 	checksum    *string
+	recordedAt  *time.Time
 }
 
 // targets are for Scan.
 func (r *copiesRow) targets() []any {
-	return []any{&r.trackID, &r.fileVersion, &r.filePath, &r.purged, &r.key, &r.versionID, &r.size, &r.checksum}
+	return []any{&r.trackID, &r.fileVersion, &r.filePath, &r.purged, &r.key, &r.versionID, &r.bucket, &r.size, &r.checksum, &r.recordedAt}
 }
 
 func (r *copiesRow) copies() (track.Copies, error) {
@@ -33,15 +37,21 @@ func (r *copiesRow) copies() (track.Copies, error) {
 		return c, nil
 	}
 	c.Object = &track.StoredObject{Key: *r.key}
-	if r.versionID != nil {
-		c.Object.VersionID = *r.versionID
-	}
+	c.Object.VersionID, c.Object.Bucket, c.Object.RecordedAt = orEmpty(r.versionID), orEmpty(r.bucket), orEmpty(r.recordedAt)
 	if r.size == nil || r.checksum == nil {
 		return c, nil
 	}
 	digest, err := track.ParseDigest(*r.size, *r.checksum)
 	c.Object.Digest = &digest
 	return c, err
+}
+
+// orEmpty returns the value of what may be NULL.
+func orEmpty[T any](p *T) (value T) {
+	if p != nil {
+		value = *p
+	}
+	return value
 }
 
 // copies yields the rows of a statement that answers with rows of copiesRow.

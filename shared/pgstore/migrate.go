@@ -2,8 +2,6 @@ package pgstore
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -109,34 +107,6 @@ func (s *Store) ForgetDead(ctx context.Context) (freed int64, err error) {
 		return s.pool.QueryRow(ctx, s.sql("forget_dead_leases"), s.freshPlan()).Scan(&freed)
 	})
 	return freed, s.failure("forget dead leases", err)
-}
-
-// Settle is that of migrate.Ledger: one statement for all outcomes.
-//
-// Only the holder of a lease gets to flip, and the flip compares before it sets, so that
-// neither a dead worker nor a user who replaces or deletes the track meanwhile is overrun.
-func (s *Store) Settle(ctx context.Context, d track.Direction, outcomes []track.Outcome) ([]track.Verdict, error) {
-	sql := s.sql("settle_to_s3")
-	if d == track.ToLocal {
-		sql = s.sql("settle_to_local")
-	}
-	input, err := json.Marshal(settlements(outcomes))
-	if err != nil {
-		return nil, fmt.Errorf("settle outcomes: %w", err)
-	}
-	var verdicts []track.Verdict
-	err = retry(ctx, func() error {
-		rows, err := s.pool.Query(ctx, sql, s.freshPlan(), string(input))
-		if err != nil {
-			return err
-		}
-		verdicts, err = pgx.CollectRows(rows, pgx.RowTo[track.Verdict])
-		return err
-	})
-	if err == nil && len(verdicts) != len(outcomes) {
-		err = fmt.Errorf("%d verdicts for %d outcomes", len(verdicts), len(outcomes))
-	}
-	return verdicts, s.failure("settle outcomes", err)
 }
 
 // freshPlan has statements planned anew each time: track_migrations grows from nothing to

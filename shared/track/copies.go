@@ -3,6 +3,7 @@ package track
 import (
 	"fmt"
 	"strconv"
+	"time"
 )
 
 // Copies says where the bytes of one file version of a track lie, as far as its row and the
@@ -25,9 +26,11 @@ func (c Copies) Key() string {
 
 // StoredObject is an object on S3 as the database knows it.
 type StoredObject struct {
-	Key       string
-	VersionID string  // empty where the bucket is not versioned
-	Digest    *Digest // as recorded at the flip, or by verify; nil: nothing is recorded
+	Key        string
+	VersionID  string    // empty where the bucket is not versioned
+	Bucket     string    // by its name; empty: the one that was recorded first
+	Digest     *Digest   // as recorded at the flip, or by verify; nil: nothing is recorded
+	RecordedAt time.Time // when Digest was; for one that was migrated, the time of its flip
 }
 
 // Differs says how found bytes differ from those recorded, or nothing.

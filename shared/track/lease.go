@@ -48,9 +48,10 @@ type Result interface {
 type NewObject struct {
 	Key         string
 	VersionID   string // empty where the bucket is not versioned
+	Bucket      string // by its name
 	Digest      Digest
 	Format      Format // empty: not known, and the row keeps its own
-	ContentType string
+	ContentType string // empty: the row keeps its own
 }
 
 // State returns Migrated.
@@ -106,9 +107,23 @@ func (o Outcome) StorageKey() string {
 // Verdict is what Settle made of an outcome.
 type Verdict string
 
-// The verdicts.
+// The verdicts. The first three end a lease. After the others nothing is changed, and the lease
+// is held still.
 const (
 	Settled    Verdict = "settled"    // recorded; where the outcome is Migrated, the track points at its new bytes
 	Superseded Verdict = "superseded" // the track was replaced, deleted or moved meanwhile: nothing was flipped
 	Lost       Verdict = "lost"       // the lease was somebody else's by then: nothing was changed
+
+	Refused   Verdict = "refused"   // the platform's table does not take the new row
+	Unchanged Verdict = "unchanged" // the flip left the row as it was, or the row was made something else
+	Locked    Verdict = "locked"    // another transaction holds the row
+	Marked    Verdict = "marked"    // the new bytes have a name whose removal has begun
+	Vacant    Verdict = "vacant"    // they have a name whose bytes were removed: they are to be made anew
 )
+
+// Ruling is a verdict, and why.
+type Ruling struct {
+	Verdict
+	Err       error         // of all but the first three
+	LockedFor time.Duration // of Locked: since somebody first met the lock
+}

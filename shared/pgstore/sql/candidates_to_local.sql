@@ -1,5 +1,5 @@
 -- What can be claimed, now or when its lease is over, without leasing it.
-SELECT t.id, t.file_version, coalesce(t.file_path, ''), false, t.storage_key, t.storage_version_id,
-	NULL::bigint, NULL::text, coalesce(t.file_size, 0)
+SELECT t.id, t.file_version, coalesce(t.file_path, ''), false, t.storage_key, t.storage_version_id, t.storage_bucket,
+	NULL::bigint, NULL::text, NULL::timestamptz, coalesce(t.file_size, 0)
 {{remaining_to_local}}
 ORDER BY t.id

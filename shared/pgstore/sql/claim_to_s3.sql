@@ -8,6 +8,9 @@
 -- A live lease keeps a track from being claimed, whatever version it is for: its holder
 -- still writes. A failure keeps one file version. Everything else is free: no row at all,
 -- a dead lease, the state of an older version, a finished move in the other direction.
+--
+-- What is known of an object with the bytes of this file version comes along: it may be the
+-- only copy.
 WITH candidates AS MATERIALIZED (
 	SELECT t.id, t.file_version, t.file_path, m.state, m.lease_token, m.finished_at
 	FROM {{tracks}} t LEFT JOIN LATERAL (SELECT * FROM track_migrations WHERE track_id = t.id OFFSET 0) AS m ON true
@@ -23,13 +26,12 @@ WITH candidates AS MATERIALIZED (
 	INSERT INTO track_migrations AS m
 		(track_id, direction, file_version, state, lease_token, lease_expires_at, started_at)
 	SELECT id, 'to_s3', file_version, 'leased', $2::uuid, now() + $3::interval, now() FROM candidates ORDER BY id
-	ON CONFLICT (track_id) DO UPDATE
-	SET direction = excluded.direction, file_version = excluded.file_version, state = excluded.state,
-		lease_token = excluded.lease_token, lease_expires_at = excluded.lease_expires_at,
-		started_at = excluded.started_at, attempts = 0, storage_key = NULL, size = NULL, crc64nvme = NULL,
-		error = NULL, finished_at = NULL, purged_at = NULL
-	WHERE {{is_still_candidate}}
-	RETURNING m.track_id
+	{{take_lease}}
+	RETURNING m.track_id, {{has_record}} AND m.stored_version = m.file_version AS is_known,
+		m.storage_key, m.storage_version_id, m.storage_bucket, m.size, m.crc64nvme
 )
-SELECT c.id, c.file_version, c.file_path, false, NULL, NULL, NULL, NULL, won.track_id IS NOT NULL
-FROM candidates c LEFT JOIN won ON won.track_id = c.id ORDER BY c.id
+SELECT c.id, c.file_version, c.file_path, false,
+	known.storage_key, known.storage_version_id, known.storage_bucket, known.size, known.crc64nvme::text, NULL::timestamptz,
+	won.track_id IS NOT NULL
+FROM candidates c LEFT JOIN won ON won.track_id = c.id LEFT JOIN won AS known ON known.track_id = c.id AND known.is_known
+ORDER BY c.id

@@ -1,6 +1,7 @@
 -- Frees every failure, so that its track can be claimed again.
-WITH held AS MATERIALIZED (
-	SELECT m.track_id, {{records_flip}} AS records_flip
+WITH undone AS MATERIALIZED (
+	SELECT m.track_id, {{has_record}} AS has_record, false AS waits
 	FROM track_migrations m WHERE {{is_failure}}
 	ORDER BY m.track_id FOR UPDATE OF m
-), {{forget_held}}
+), {{undo}}
+SELECT count(*) FROM undone

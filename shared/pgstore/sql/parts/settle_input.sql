@@ -1,5 +1,4 @@
--- The outcomes of leases that are still held, and of these the moves, their rows locked in
--- the order of id, so that two statements never wait for each other.
+-- The outcomes of leases that are still held, and their records.
 --
 -- The planner knows nothing of how many rows these are, and little of the tables: the plan
 -- is made once, maybe when no track was local. So that none reads a whole table or index
@@ -9,15 +8,13 @@
 WITH input AS MATERIALIZED (
 	SELECT i.* FROM (SELECT {{writer}}) AS settings, jsonb_to_recordset($1::jsonb) AS i (
 		number int, track_id uuid, token uuid, file_version bigint, file_path text, storage_key text, attempts int,
-		state text, new_key text, new_version text, new_path text, aliases text[], new_size bigint, new_checksum text,
-		format text, content_type text, error text)
+		state text, new_key text, new_version text, new_bucket text, new_path text, aliases text[], new_size bigint,
+		new_checksum text, format text, content_type text, error text)
 ), held AS MATERIALIZED (
-	SELECT i.*, m.purged_at, m.started_at FROM (SELECT * FROM input ORDER BY track_id) AS i CROSS JOIN LATERAL (
-		SELECT purged_at, started_at FROM track_migrations
-		WHERE track_id = i.track_id AND state = 'leased' AND lease_token = i.token FOR UPDATE
+	SELECT i.*, m.has_record, m.waits, m.recorded_key, m.is_purged, m.started_at FROM (SELECT * FROM input ORDER BY track_id) AS i CROSS JOIN LATERAL (
+		SELECT {{has_record}} AS has_record, {{wait_is_young}} AS waits, m.storage_key AS recorded_key,
+			m.purged_at IS NOT NULL AS is_purged, m.started_at
+		FROM track_migrations m
+		WHERE m.track_id = i.track_id AND m.state = 'leased' AND m.lease_token = i.token FOR UPDATE
 	) AS m
-), moved AS MATERIALIZED (
-	SELECT h.* FROM (SELECT * FROM held WHERE state = 'migrated' ORDER BY track_id) AS h CROSS JOIN LATERAL (
-		SELECT FROM {{tracks}} t WHERE t.id = h.track_id FOR NO KEY UPDATE
-	) AS t
 )
