@@ -1,16 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"os"
+	"math"
 	"strings"
-	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/mattn/go-isatty"
 
 	"trackstore/shared/migrate"
 )
@@ -27,9 +23,19 @@ func (cmd *migrateVerifyCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer m.close()
+	now, err := m.ledger.Progress(ctx)
+	if err != nil {
+		return finished(ctx, false, err)
+	}
+	look := m.look(int64(math.Ceil(float64(now.S3) * float64(cmd.Sample))))
 	v, err := migrate.Verifier{
-		Records: m.ledger, Files: m.disk, Bucket: m.bucket, Found: m.finding(cmd.JSON),
+		Records: m.ledger, Files: m.disk, Bucket: countedReads{m.bucket, look}, Found: m.finding(cmd.JSON, look),
 	}.Verify(ctx, float64(cmd.Sample))
+	look.stop()
+	if err != nil && ctx.Err() == nil {
+		m.partly("%s tracks checked so far, %s findings", humanize.Comma(v.Checked), humanize.Comma(v.Findings))
+		return err
+	}
 	if cmd.JSON {
 		writeJSON(m.stdout, struct {
 			Event string `json:"event"`
@@ -40,68 +46,6 @@ func (cmd *migrateVerifyCmd) Run(ctx context.Context, c *console) error {
 			humanize.Comma(v.Recorded), humanize.Comma(v.Findings))
 	}
 	return finished(ctx, v.Findings > 0, err)
-}
-
-type migratePurgeCmd struct {
-	Grace *time.Duration `placeholder:"DURATION" help:"Only copies of tracks that were moved longer ago than this; STORAGE_GRACE unless it is given."`
-	Yes   bool           `help:"Do not ask."`
-	JSON  bool           `name:"json" help:"Write a JSON object a line."`
-}
-
-// Run purges.
-func (cmd *migratePurgeCmd) Run(ctx context.Context, c *console) error {
-	m, err := openMigration(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer m.close()
-	grace := m.cfg.Retention.Grace
-	if cmd.Grace != nil {
-		grace = *cmd.Grace
-	}
-	if grace < 0 {
-		return errors.New("--grace is negative")
-	}
-	if !cmd.Yes {
-		if err := confirm(ctx, c, fmt.Sprintf("Delete the local copies of tracks that were moved to S3 longer than %s ago?", grace)); err != nil {
-			return err
-		}
-	}
-	p, err := migrate.Purger{
-		Purges: m.ledger, Files: m.disk, Bucket: m.bucket, Found: m.finding(cmd.JSON),
-	}.Purge(ctx, grace)
-	if cmd.JSON {
-		writeJSON(m.stdout, struct {
-			Event string `json:"event"`
-			migrate.Purged
-		}{"summary", p})
-	} else {
-		m.say("%s files deleted, %s; %s were gone before; %s kept", humanize.Comma(p.Purged), bytesText(p.Bytes),
-			humanize.Comma(p.Absent), humanize.Comma(p.Findings))
-	}
-	return finished(ctx, p.Findings > 0, err)
-}
-
-// confirm asks on a terminal. Where there is none, nobody is asked.
-func confirm(ctx context.Context, c *console, question string) error {
-	if !isatty.IsTerminal(os.Stdin.Fd()) {
-		return nil
-	}
-	fmt.Fprintf(c.stderr, "%s [y/N] ", question)
-	answer := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReader(os.Stdin).ReadString('\n') // the end of the input is a no
-		answer <- strings.ToLower(strings.TrimSpace(line))
-	}()
-	select {
-	case a := <-answer:
-		if a == "y" || a == "yes" {
-			return nil
-		}
-		return withHint(errors.New("nothing was deleted"), "answer y, or give --yes")
-	case <-ctx.Done():
-		return exitInterrupted
-	}
 }
 
 type migrateAuditCmd struct {
@@ -115,9 +59,19 @@ func (cmd *migrateAuditCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer m.close()
+	now, err := m.ledger.Progress(ctx)
+	if err != nil {
+		return finished(ctx, false, err)
+	}
+	look := m.look(now.Local + now.S3)
 	a, err := migrate.Auditor{
-		Uses: m.ledger, Files: m.disk, Bucket: m.bucket, Found: m.finding(cmd.JSON),
+		Uses: countedLedger{m.ledger, look}, Files: m.disk, Bucket: m.bucket, Found: m.finding(cmd.JSON, look),
 	}.Audit(ctx, m.cfg.Retention.Grace)
+	look.stop()
+	if err != nil && ctx.Err() == nil {
+		m.partly("%s rows compared so far, %s findings", humanize.Comma(a.Rows), humanize.Comma(a.Findings))
+		return err
+	}
 	if cmd.JSON {
 		writeJSON(m.stdout, struct {
 			Event string `json:"event"`
@@ -130,8 +84,8 @@ func (cmd *migrateAuditCmd) Run(ctx context.Context, c *console) error {
 	return finished(ctx, a.Findings > 0, err)
 }
 
-// finding returns how findings are written.
-func (m *migration) finding(json bool) func(migrate.Finding) {
+// finding returns how findings are written, beside a bar that may be nil.
+func (m *migration) finding(json bool, look *lookBar) func(migrate.Finding) {
 	return func(f migrate.Finding) {
 		if json {
 			writeJSON(m.stdout, struct {
@@ -144,6 +98,6 @@ func (m *migration) finding(json bool) func(migrate.Finding) {
 		if f.Path != "" {
 			what = strings.TrimSpace(f.Path + " " + f.StorageKey)
 		}
-		m.say("%-18s  %s  %s: %s", f.Kind, f.TrackID, printable(what), printable(f.Detail))
+		look.println(m.stdout, fmt.Sprintf("%-18s  %s  %s: %s", f.Kind, f.TrackID, printable(what), printable(f.Detail)))
 	}
 }

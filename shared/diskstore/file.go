@@ -117,6 +117,19 @@ func (s *Store) plainPaths(root *os.Root, filePath string) ([]string, error) {
 	return []string{rel, filepath.Join(s.root, rel)}, nil
 }
 
+// Identity describes the file that a path leads to, for whoever opens that path without regard to the root: also one outside
+// of it. Nothing is opened. Its errors are those of OpenFile.
+func (s *Store) Identity(filePath string) (track.FileIdentity, error) {
+	if !filepath.IsAbs(filePath) {
+		filePath = filepath.Join(s.root, filePath)
+	}
+	info, err := os.Stat(filePath)
+	if err != nil {
+		return track.FileIdentity{}, failure("look at", filePath, err)
+	}
+	return identity(info), nil
+}
+
 // OddPaths returns, by the plain relative path of each file, those of the given paths that
 // lead to it and are not plain: through links, or by a detour. Paths that lead to no file
 // under the root are left out; where that cannot be told, there is an error.

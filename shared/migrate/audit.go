@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io/fs"
 	"iter"
 	"sync"
@@ -48,6 +47,8 @@ type ListedBucket interface {
 // ListedFiles is the disk, as far as an audit needs it.
 type ListedFiles interface {
 	LocalFiles
+	// OddPaths returns those of the paths that are not plain, by the plain relative one.
+	OddPaths(filePaths iter.Seq2[string, error]) (map[string][]string, error)
 	// List yields a folder that cannot be read with the error, and goes on after it.
 	Listed
 }
@@ -76,7 +77,7 @@ func (p Auditor) Audit(ctx context.Context, grace time.Duration) (Audited, error
 	if err := prove(ctx, p.Files, p.Bucket); err != nil {
 		return Audited{}, err
 	}
-	a := &audit{Auditor: p, grace: grace, keys: newPathSet(), paths: newPathSet()}
+	a := &audit{Auditor: p, grace: grace, keys: newHashSet[string](), paths: newHashSet[string]()}
 	every := func(c track.Copies) bool { a.expect(c); return true }
 	if err := each(ctx, p.Uses.Stored(ctx), every, a.row); err != nil {
 		return a.result, err
@@ -124,7 +125,7 @@ func (p Auditor) Audit(ctx context.Context, grace time.Duration) (Audited, error
 type audit struct {
 	Auditor
 	grace       time.Duration
-	keys, paths pathSet             // that rows name
+	keys, paths hashSet[string]     // that rows name
 	odd         map[string][]string // that rows named
 
 	mu     sync.Mutex
@@ -277,20 +278,4 @@ func (a *audit) unknown(ctx context.Context, backend string, o track.Object) err
 	}
 	a.Found(f)
 	return nil
-}
-
-// pathSet is a set of paths in 8 bytes each. It may take a path for one of its own that it
-// is not, once in 10^12 questions of a set of 10^7.
-type pathSet struct {
-	seed   maphash.Seed
-	hashes map[uint64]struct{}
-}
-
-func newPathSet() pathSet { return pathSet{maphash.MakeSeed(), map[uint64]struct{}{}} }
-
-func (s pathSet) add(path string) { s.hashes[maphash.String(s.seed, path)] = struct{}{} }
-
-func (s pathSet) has(path string) bool {
-	_, ok := s.hashes[maphash.String(s.seed, path)]
-	return ok
 }

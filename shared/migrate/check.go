@@ -157,7 +157,7 @@ func (v *verification) compare(ctx context.Context, c track.Copies) (comparison,
 		found, err = readDigest(ctx, v.Bucket, object)
 	}
 	if err != nil {
-		findings, err := v.notRead(ctx, c, err)
+		findings, err := notRead(ctx, v.Files, v.Bucket, c, err)
 		return comparison{findings: findings}, err
 	}
 	result, recorded := comparison{read: found.Size}, c.Object.Digest
@@ -194,11 +194,11 @@ func (v *verification) compare(ctx context.Context, c track.Copies) (comparison,
 
 // notRead is what is found of an object whose reading ended with err. Where S3 gives no
 // object at all, that says nothing of this one.
-func (v *verification) notRead(ctx context.Context, c track.Copies, err error) ([]Finding, error) {
+func notRead(ctx context.Context, files Files, bucket Bucket, c track.Copies, err error) ([]Finding, error) {
 	if saysNothing(err) || ctx.Err() != nil {
 		return nil, err
 	}
-	if down := prove(ctx, v.Files, v.Bucket); down != nil {
+	if down := prove(ctx, files, bucket); down != nil {
 		return nil, down
 	}
 	if errors.Is(err, track.ErrNotFound) {

@@ -32,8 +32,8 @@ type Purges interface {
 	InUse(ctx context.Context, paths []string, grace time.Duration) (bool, error)
 	// Unlinked notes that a marked copy is gone.
 	Unlinked(ctx context.Context, paths []string) error
-	// LocalPaths yields the file_path of every track that is local, and not deleted longer than
-	// grace ago. It ends after an error.
+	// LocalPaths yields the file_path of every track that needs its file, as InUse has it. It ends
+	// after an error.
 	LocalPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error]
 }
 
@@ -43,8 +43,8 @@ type LocalFiles interface {
 	// PlainPaths returns the plain paths of the file that a path leads to, with no link in them:
 	// the one relative to the root, and the absolute one.
 	PlainPaths(filePath string) ([]string, error)
-	// OddPaths returns those of the paths that are not plain, by the plain relative one.
-	OddPaths(filePaths iter.Seq2[string, error]) (map[string][]string, error)
+	// Identity describes the file that a path leads to, also one outside of the root.
+	Identity(filePath string) (track.FileIdentity, error)
 	// MayRemove tells beforehand whether RemoveFile could remove a name: track.ErrPlace where the
 	// whole disk is read-only.
 	MayRemove(filePath string) error
@@ -60,12 +60,16 @@ type Purged struct {
 	Findings int64 `json:"findings"`
 }
 
-// Purger is what a purge works with. Found is called one finding at a time.
+// Purger is what a purge works with, and what it covers. Found is called one finding at a time.
 type Purger struct {
 	Purges Purges
 	Files  LocalFiles
 	Bucket Bucket
 	Found  func(Finding)
+
+	Only   []track.ID // the copies of these tracks alone; empty: of all
+	Limit  int        // files that are deleted at most; 0: no limit
+	DryRun bool       // everything is compared, nothing is marked or deleted
 }
 
 // Purge deletes the local copies of tracks that were moved to S3 longer than grace ago.
@@ -76,15 +80,14 @@ func (p Purger) Purge(ctx context.Context, grace time.Duration) (Purged, error) 
 		return Purged{}, err
 	}
 	run := &purge{Purger: p, buffers: newBuffers(), grace: grace}
-	var err error
-	if run.odd, err = p.Files.OddPaths(p.Purges.LocalPaths(ctx, grace)); err != nil {
-		return Purged{}, err
-	}
-	every := func(track.Copies) bool { return true }
-	if err := each(ctx, p.Purges.Unfinished(ctx), every, run.resume); err != nil {
+	if err := run.learn(ctx); err != nil {
 		return run.result, err
 	}
-	err = each(ctx, p.Purges.Purgeable(ctx, grace), every, run.purge)
+	every := func(track.Copies) bool { return true }
+	if err := each(ctx, run.untilEnough(p.Chosen(p.Purges.Unfinished(ctx))), every, run.resume); err != nil {
+		return run.result, err
+	}
+	err := each(ctx, run.untilEnough(p.Chosen(p.Purges.Purgeable(ctx, grace))), every, run.purge)
 	return run.result, err
 }
 
@@ -93,10 +96,11 @@ type purge struct {
 	Purger
 	buffers *buffers
 	grace   time.Duration
-	odd     map[string][]string // of local tracks
+	needed  needed
 
 	mu     sync.Mutex
 	result Purged
+	taken  int // copies that are deleted, or about to be
 }
 
 // purge compares and removes one local copy.
@@ -113,6 +117,10 @@ func (p *purge) purge(ctx context.Context, c track.Copies) error {
 	}
 	found, err := objectDigest(ctx, p.Bucket, object)
 	if err != nil {
+		findings, err := notRead(ctx, p.Files, p.Bucket, c, err)
+		for _, f := range findings {
+			_ = p.keep(f)
+		}
 		return err
 	}
 	if detail := c.Object.Differs(found); detail != "" {
@@ -130,8 +138,10 @@ func (p *purge) purge(ctx context.Context, c track.Copies) error {
 		return p.keep(finding(LocalDiffers, c, detail))
 	}
 	names, marks, err := p.paths(c.FilePath)
-	if err != nil {
+	if saysNothing(err) {
 		return err
+	} else if err != nil {
+		return p.keep(finding(LocalUnreadable, c, err.Error()))
 	}
 	if shared, err := p.isShared(ctx, c, names); err != nil || shared {
 		return err
@@ -140,6 +150,12 @@ func (p *purge) purge(ctx context.Context, c track.Copies) error {
 		return err
 	} else if err != nil {
 		return p.keep(finding(LocalUnreadable, c, err.Error()))
+	}
+	if !p.take() {
+		return nil
+	}
+	if p.DryRun {
+		return p.removed(c)
 	}
 	// R6: the mark goes first. From here on no rollback uses the file, and a crash leaves a
 	// marked file, which the next purge or the sweep removes.
@@ -159,11 +175,16 @@ func (p *purge) purge(ctx context.Context, c track.Copies) error {
 // marked one has a note of its own.
 func (p *purge) resume(ctx context.Context, c track.Copies) error {
 	names, marks, err := p.paths(c.FilePath)
-	if err != nil {
+	if saysNothing(err) {
+		return err
+	} else if err != nil {
 		return p.keep(finding(LocalUnreadable, c, err.Error()))
 	}
-	if len(marks) > 1 {
+	if len(marks) > 1 || !p.take() {
 		return nil
+	}
+	if p.DryRun {
+		return p.removed(c)
 	}
 	return p.finish(ctx, c, names, marks)
 }
@@ -187,6 +208,10 @@ func (p *purge) finish(ctx context.Context, c track.Copies, names, marks []strin
 	if err := p.Purges.Unlinked(ctx, marks); err != nil {
 		return err
 	}
+	return p.removed(c)
+}
+
+func (p *purge) removed(c track.Copies) error {
 	return p.count(func(r *Purged) {
 		r.Purged++
 		if c.Object != nil { // it is not known of a copy that an earlier purge marked
@@ -205,7 +230,7 @@ func (p *purge) paths(filePath string) (names, marks []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	names = slices.Concat(plain, p.odd[plain[0]], []string{filePath})
+	names = slices.Concat(plain, p.needed.odd[plain[0]], []string{filePath})
 	if slices.Contains(plain, filePath) {
 		return names, []string{filePath}, nil
 	}
@@ -215,8 +240,17 @@ func (p *purge) paths(filePath string) (names, marks []string, err error) {
 // isShared reports whether another track needs the file. Then the file is kept.
 func (p *purge) isShared(ctx context.Context, c track.Copies, names []string) (bool, error) {
 	inUse, err := p.Purges.InUse(ctx, names, p.grace)
-	if err != nil || !inUse {
+	if err != nil {
 		return false, err
+	}
+	id, err := p.Files.Identity(c.FilePath)
+	switch {
+	case saysNothing(err):
+		return false, err
+	case err != nil && !errors.Is(err, track.ErrNotFound):
+		return true, p.keep(finding(LocalUnreadable, c, err.Error()))
+	case !inUse && (err != nil || !p.needed.has(c.FilePath, id)):
+		return false, nil
 	}
 	return true, p.keep(finding(LocalShared, c, "another track needs the same file: it is local, or was within the grace"))
 }
