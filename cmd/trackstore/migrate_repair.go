@@ -31,7 +31,7 @@ func (cmd *migrateRepairCmd) Run(ctx context.Context, c *console) error {
 	}
 	defer m.close()
 	r, err := migrate.Repairer{
-		Repairs: m.ledger, Files: m.disk, Bucket: m.bucket, DryRun: cmd.DryRun, Found: m.finding(cmd.JSON),
+		Repairs: m.ledger, Files: m.disk, Bucket: m.bucket, DryRun: cmd.DryRun, Found: m.finding(cmd.JSON, nil),
 		Mended: func(copies track.Copies, what string) {
 			if cmd.JSON {
 				writeJSON(m.stdout, struct {
