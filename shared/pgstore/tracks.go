@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
@@ -33,13 +34,19 @@ func (s *Store) TracksByID(ctx context.Context, ids []track.ID) (tracks []track.
 }
 
 // SetTitle gives one of a creator's tracks another title, and returns the track;
-// track.ErrNotFound also for one that is deleted or somebody else's. It may be repeated.
+// track.ErrNotFound also for one that is deleted or somebody else's; track.ErrLocked;
+// track.ErrRefused where the platform's table does not take the title. It may be repeated.
 func (s *Store) SetTitle(ctx context.Context, creator, id track.ID, title string) (t track.Track, err error) {
 	err = retry(ctx, func() (err error) {
 		t, err = scanTrack(s.pool.QueryRow(ctx, s.sql("set_title"), id, creator, title))
 		return err
 	})
-	return t, s.failure("set the title of track "+id.String(), err)
+	if errors.Is(err, pgx.ErrNoRows) {
+		if _, there := s.Track(ctx, creator, id); there == nil {
+			err = &track.RefusedError{Text: "the row stays as it was, by a trigger or a policy"}
+		}
+	}
+	return t, s.refusable("set the title of track "+id.String(), err)
 }
 
 func scanTrack(row pgx.Row) (t track.Track, err error) {
