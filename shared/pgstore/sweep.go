@@ -166,6 +166,17 @@ func (s *Store) DiscardsGone(ctx context.Context, discards []track.Discard) erro
 	return s.failure("discards gone", err)
 }
 
+// ForgetUploads removes up to limit tickets that were over longer than age ago, and returns how many it did. It may be
+// repeated.
+func (s *Store) ForgetUploads(ctx context.Context, age time.Duration, limit int) (n int64, err error) {
+	err = retry(ctx, func() error {
+		tag, err := s.pool.Exec(ctx, s.sql("forget_uploads"), age, limit)
+		n = tag.RowsAffected()
+		return err
+	})
+	return n, s.failure("forget finished uploads", err)
+}
+
 // ForgetDiscards drops up to limit notes of bytes that have been gone for longer than
 // grace: no worker that once saw those bytes is still at work. It returns their number.
 func (s *Store) ForgetDiscards(ctx context.Context, grace time.Duration, limit int) (n int64, err error) {

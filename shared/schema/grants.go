@@ -52,9 +52,9 @@ var grants = []struct {
 	{"sweep-uploads", "settles uploads and removes bytes; trackstore sweep needs the same", []grant{
 		{"track_sweep_positions", []string{"SELECT", "INSERT", "UPDATE"}},
 		storeTracks, discards, places, adoption, tellEvents,
-		{"track_uploads", []string{"SELECT", "UPDATE"}},
+		{"track_uploads", []string{"SELECT", "UPDATE", "DELETE"}},
 		{"track_migrations", []string{"SELECT"}},
-		{"track_events", []string{"SELECT", "DELETE"}},
+		{"track_events", []string{"SELECT", "UPDATE", "DELETE"}},
 	}},
 	{"deliver-events", "takes events out; trackstore events needs the same", []grant{takeEvents}},
 }

@@ -102,6 +102,11 @@ type Store interface {
 	// ForgetDiscards drops up to limit notes of bytes that have been gone for longer than
 	// grace, and returns how many it did. It may be repeated.
 	ForgetDiscards(ctx context.Context, grace time.Duration, limit int) (int64, error)
+	// ForgetUploads removes up to limit tickets that were over longer than age ago. It may be repeated.
+	ForgetUploads(ctx context.Context, age time.Duration, limit int) (int64, error)
+	// ForgetEvents removes up to limit events that are delivered and older than delivered, and those that nobody took for
+	// the time ignored. It may be repeated.
+	ForgetEvents(ctx context.Context, delivered, ignored time.Duration, limit int) (int64, error)
 	// NameBuckets makes the tracks on S3 that name no bucket name this one, until ctx ends. It may
 	// be repeated.
 	NameBuckets(ctx context.Context, bucket string) error
