@@ -34,7 +34,7 @@ test('a file above the limit of one PUT goes in parts', once, async ({ page, bro
   expect(upload.method).toBe('multipart');
 });
 
-test('files can be dropped, several at once', async ({ page, browserName }) => {
+test('files can be dropped, several at once', once, async ({ page, browserName }) => {
   const names = [`${browserName} console drop 1`, `${browserName} console drop 2`, `${browserName} console drop 3`];
   const data = await page.evaluateHandle((files) => {
     const transfer = new DataTransfer();
@@ -54,7 +54,7 @@ test('a text file that is named .wav is refused, with the reason', async ({ page
   await expect(entry(page, `${browserName} console liar.wav`)).toContainText('the bytes are');
 });
 
-test('a file of no audio type is refused before anything is sent', async ({ page, browserName }) => {
+test('a file of no audio type is refused before anything is sent', once, async ({ page, browserName }) => {
   await input(page).setInputFiles(text(`${browserName} console notes.txt`));
   await expect(entry(page, `${browserName} console notes.txt`)).toContainText('failed');
   await expect(entry(page, `${browserName} console notes.txt`).locator('.why')).not.toBeEmpty();

@@ -5,6 +5,7 @@ import { expect, test } from './fixtures.js';
 import { audio, token, track, tracks, uploads } from './server.js';
 
 const MIB = 1 << 20;
+const once = { tag: '@once' }; // in Chromium only: another browser adds nothing to it
 
 // open shows the page, whose `store` uploads through the line, and lets it choose files.
 async function open(page, line, files = [], { query = '', options = {} } = {}) {
@@ -55,12 +56,12 @@ test('a file in one request, with its checksum, and as what it was told', async 
 });
 
 test('a large file in parts, side by side', async ({ page, line, browserName }) => {
-  const file = wav(`${browserName} parts.wav`, 66 * MIB);
+  const file = wav(`${browserName} parts.wav`, 34 * MIB);
   await open(page, line, [file]);
-  await start(page);
+  await start(page, 0, { method: 'multipart' });
   expect(await ended(page)).toMatchObject({ state: 'stored' });
   await same(`${browserName} parts`, file);
-  expect(line.puts().map(({ part }) => part).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5]);
+  expect(line.puts().map(({ part }) => part).toSorted()).toEqual([1, 2, 3]);
 });
 
 test('pause and resume', async ({ page, line, browserName }) => {
@@ -103,7 +104,7 @@ test('a reload, and the same file again: what is there is not sent twice', async
   expect(await uploads(`${browserName} reload`)).toHaveLength(1);
 });
 
-test('a part that the storage lists with another size is sent again', async ({ page, line, browserName }) => {
+test('a part that the storage lists with another size is sent again', once, async ({ page, line, browserName }) => {
   const file = wav(`${browserName} cut part.wav`, 34 * MIB);
   await open(page, line, [file]);
   line.fault = ({ side, part }) => side === 'storage' && part === 3 && { status: 503 };
@@ -134,7 +135,7 @@ test('cancel', async ({ page, line, browserName }) => {
   expect(await ended(page, 1)).toMatchObject({ state: 'stored' });
 });
 
-test('cancelled while it is opened, and too late', async ({ page, line, browserName }) => {
+test('cancelled while it is opened, and too late', once, async ({ page, line, browserName }) => {
   await open(page, line, [wav(`${browserName} early.wav`), wav(`${browserName} late.wav`)]);
   await start(page);
   await page.evaluate(() => new Promise((resolve) => {
@@ -158,7 +159,7 @@ test('cancelled while it is opened, and too late', async ({ page, line, browserN
   go();
 });
 
-test('an upload that is aborted elsewhere ends', async ({ page, line, browserName }) => {
+test('an upload that is aborted elsewhere ends', once, async ({ page, line, browserName }) => {
   await open(page, line, [wav(`${browserName} elsewhere.wav`, 30 * MIB)]);
   line.rate = 5 * MIB;
   await start(page, 0, { method: 'multipart' });
@@ -210,7 +211,7 @@ for (const method of ['put', 'multipart']) {
   });
 }
 
-test('who is told to wait waits', { tag: '@once' }, async ({ page, line, browserName }) => {
+test('who is told to wait waits', once, async ({ page, line, browserName }) => {
   await open(page, line, [wav(`${browserName} wait.wav`)]);
   const faults = [{ status: 429, headers: { 'Retry-After': '3' } }];
   line.fault = ({ path }) => (path === '/v1/uploads' ? faults.shift() : undefined);
@@ -233,7 +234,7 @@ test('what is no audio is refused, and the page is told why', async ({ page, lin
 });
 
 for (const method of ['put', 'multipart']) {
-  test(`bits are flipped on the way: ${method}`, async ({ page, line, browserName }) => {
+  test(`bits are flipped on the way: ${method}`, method === 'multipart' ? once : {}, async ({ page, line, browserName }) => {
     const file = wav(`${browserName} flip ${method}.wav`, method === 'put' ? MIB : 17 * MIB);
     await open(page, line, [file]);
     line.flip = 'body';
@@ -285,7 +286,7 @@ test('the same file at once is one upload, in one page and in two; later it is a
   await other.close();
 });
 
-test('a new file of a track, the old one, and the new one again', async ({ page, line, browserName }) => {
+test('a new file of a track, the old one, and the new one again', once, async ({ page, line, browserName }) => {
   const files = ['old', 'new'].map((name) => wav(`${browserName} ${name}.wav`));
   await open(page, line, files);
   await start(page, 0, { title: `${browserName} replaced` });
@@ -326,7 +327,7 @@ test('a file that changed since it was chosen is not stored', async ({ page, lin
   expect((await ended(page)).code).toMatch(/unreadable|storage/);
 });
 
-test('a token that is refused is asked for again', async ({ page, line, browserName }) => {
+test('a token that is refused is asked for again', once, async ({ page, line, browserName }) => {
   await open(page, line, [wav(`${browserName} token.wav`)]);
   const refused = await page.evaluate(([url, good]) => {
     window.refused = [];
@@ -414,30 +415,4 @@ test('it plays on while its URLs run out', async ({ page, line, browserName }) =
   await page.waitForTimeout(4500);
   await page.evaluate(() => document.querySelector('audio').play());
   await expect.poll(() => page.evaluate(() => document.querySelector('audio').currentTime)).toBeGreaterThan(before + 0.5);
-});
-
-test('a URL that is refused is renewed where the listener is', async ({ page, line, browserName }) => {
-  // 8 kHz, 16 bit: ten minutes, of which little is loaded at first. The server's clock says that there is time.
-  await open(page, line, [wav(`${browserName} seek.wav`, 9_600_000)]);
-  await start(page);
-  const { track_id } = await ended(page);
-  line.rate = 300_000;
-  const refused = new Set();
-  let over = '';
-  line.fault = ({ side, method, url }) => {
-    if (side !== 'storage' || method !== 'GET') return undefined;
-    over ||= url;
-    if (url !== over || refused.size === 0 && !line.late) return undefined;
-    refused.add(url);
-    return { status: 403 };
-  };
-  await page.evaluate((id) => store.play(document.querySelector('audio'), id), track_id);
-  await page.waitForTimeout(2500);
-  line.late = true;
-  line.cut();
-  await page.evaluate(() => { document.querySelector('audio').currentTime = 500; });
-  const now = () => page.evaluate(() => document.querySelector('audio').currentTime);
-  await expect.poll(now).toBeGreaterThan(500.5);
-  expect(await now()).toBeLessThan(540);
-  expect(refused.size).toBe(1);
 });

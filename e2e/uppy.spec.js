@@ -38,7 +38,7 @@ test('single', async ({ page, line, browserName }) => {
 });
 
 // The page, the API and the storage are of three origins.
-test('what was uploaded is fetched by the page', async ({ page, line, browserName }) => {
+test('what was uploaded is fetched by the page', once, async ({ page, line, browserName }) => {
   const file = wav(`${browserName} uppy fetched.wav`);
   await open(page, line, 'fetched');
   await choose(page, file);

@@ -224,7 +224,7 @@ export class Upload {
   async #end(state, result) {
     if (state === 'failed' && this.#ended < Infinity) return; // it was cancelled
     this.#ended = Date.now();
-    if (result.tries !== Infinity && result.code !== 'unreadable') { // else it goes on the next time
+    if (state !== 'failed' || result.tries > 0 && result.tries < Infinity) { // else it goes on the next time
       kept(this.#content, null);
       if (state === 'failed' && this.id) await this.#call('DELETE').catch(() => {});
     }
@@ -495,7 +495,7 @@ export async function checksum(file, signal) {
 
 /** @param {any} error @returns {never} */
 function unreadable(error) {
-  throw new Problem('unreadable', `The file cannot be read: ${error?.message ?? error}`);
+  throw new Problem('unreadable', `The file cannot be read: ${error?.message ?? error}`, 0, 0); // also of a page that ends
 }
 
 /** @param {Blob} file @param {AbortSignal} [signal] @returns {Promise<number[] | null>} */
