@@ -51,7 +51,7 @@ func (s *Store) SetTitle(ctx context.Context, creator, id track.ID, title string
 
 func scanTrack(row pgx.Row) (t track.Track, err error) {
 	err = row.Scan(&t.ID, &t.CreatorID, &t.Title, &t.Status, &t.Format, &t.ContentType, &t.Size, &t.CreatedAt, &t.UpdatedAt,
-		&t.StorageBackend, &t.StorageKey, &t.StorageVersionID, &t.FilePath, &t.FileVersion)
+		&t.StorageBackend, &t.StorageKey, &t.StorageVersionID, &t.StorageBucket, &t.FilePath, &t.FileVersion)
 	return t, err
 }
 

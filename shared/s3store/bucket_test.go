@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -55,6 +56,10 @@ func TestBucketBearsOneID(t *testing.T) {
 		if same, err := store.In(name); same != store || err != nil {
 			t.Errorf("%q is not itself: %v", name, err)
 		}
+	}
+	signed, err := store.SignGet(ctx, track.GetSpec{Key: "k", Bucket: other.Name, TTL: time.Minute})
+	if err != nil || !strings.Contains(signed.URL, "/"+other.Name+"/k?") {
+		t.Errorf("got %s, %v", signed.URL, err)
 	}
 	nowhere, err := store.In("trackstore-nowhere")
 	if err != nil {

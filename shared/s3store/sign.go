@@ -37,8 +37,13 @@ func (s *Store) SignPut(ctx context.Context, spec track.PutSpec) (track.SignedPu
 
 // SignGet signs GETs, with any Range, or HEADs of one object. What else its sender may have
 // stored with the object (Cache-Control, Content-Disposition, Expires) is overridden: a key
-// is written once, so that its bytes may be kept for as long as the URL lives.
+// is written once, so that its bytes may be kept for as long as the URL lives. The object may
+// lie in another bucket, which spec names.
 func (s *Store) SignGet(ctx context.Context, spec track.GetSpec) (track.SignedURL, error) {
+	s, err := s.In(spec.Bucket)
+	if err != nil {
+		return track.SignedURL{}, failure(ctx, "sign a URL of", spec.Key, err)
+	}
 	query := url.Values{
 		"response-content-disposition": {cmp.Or(spec.Disposition, "inline")},
 		"response-cache-control":       {"private, max-age=" + strconv.FormatInt(seconds(spec.TTL), 10)},

@@ -76,6 +76,7 @@ type SignedURL struct {
 type GetSpec struct {
 	Key         string
 	VersionID   string // empty: the current version
+	Bucket      string // by its name; empty: the store's own
 	ContentType string // sent as Content-Type
 	Disposition string // sent as Content-Disposition; empty: none
 	Head        bool   // the URL is for HEAD, not GET

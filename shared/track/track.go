@@ -23,6 +23,7 @@ type Track struct {
 	StorageBackend   string  `json:"-"` // Local or S3
 	StorageKey       *string `json:"-"` // set where StorageBackend is S3
 	StorageVersionID string  `json:"-"` // the object's version, where the bucket keeps versions
+	StorageBucket    string  `json:"-"` // by its name, where StorageBackend is S3; empty: the one that was recorded first
 	FilePath         string  `json:"-"` // under the root on disk; empty: no file
 	FileVersion      int64   `json:"-"` // from 1; each new file has the next one
 }

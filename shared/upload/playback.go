@@ -133,7 +133,7 @@ func (a *api) play(ctx context.Context, t track.Track, spec track.GetSpec) (play
 	}
 	spec.Key, spec.ContentType, spec.TTL = t.FilePath, audioType(t), a.Limits.PlaybackURLTTL
 	if t.StorageBackend == track.S3 {
-		spec.Key, spec.VersionID = *t.StorageKey, t.StorageVersionID
+		spec.Key, spec.VersionID, spec.Bucket = *t.StorageKey, t.StorageVersionID, t.StorageBucket
 	}
 	signed, err := b.SignGet(ctx, spec)
 	if err != nil {
