@@ -1,8 +1,6 @@
 package config
 
 import (
-	"fmt"
-	"net/url"
 	"time"
 
 	"trackstore/shared/track"
@@ -15,7 +13,8 @@ type Uploads struct {
 	URLTTL         time.Duration
 	TTL            time.Duration // of multipart uploads and companion sessions
 	MaxPending     int           // a user's open uploads
-	AllowedOrigins []string      // of CORS; "*" is every origin
+	AllowedOrigins []string      // of CORS, as browsers spell them; "*" is every origin
+	TrustForwarded bool          // whether a proxy's word on how the API was reached counts
 	PlaybackURLTTL time.Duration // a playback URL's life
 }
 
@@ -29,7 +28,8 @@ func (l *loader) uploads() Uploads {
 		URLTTL:         l.urlTTL("UPLOAD_URL_TTL"),
 		TTL:            l.uploadTTL(),
 		MaxPending:     get[int](l, "UPLOAD_MAX_PENDING"),
-		AllowedOrigins: get[[]string](l, "CORS_ALLOWED_ORIGINS"),
+		AllowedOrigins: l.origins("CORS_ALLOWED_ORIGINS"),
+		TrustForwarded: get[bool](l, "TRUST_FORWARDED"),
 		PlaybackURLTTL: l.urlTTL("PLAYBACK_URL_TTL"),
 	}
 	if u.MaxBytes > track.MaxObjectSize {
@@ -41,11 +41,6 @@ func (l *loader) uploads() Uploads {
 	u.SingleMaxBytes = min(u.SingleMaxBytes, u.MaxBytes)
 	if u.TTL < u.URLTTL {
 		l.distrust("UPLOAD_TTL", "is shorter than UPLOAD_URL_TTL", "URLs would outlive their upload")
-	}
-	for _, o := range u.AllowedOrigins {
-		if !isOrigin(o) {
-			l.fail("CORS_ALLOWED_ORIGINS", fmt.Sprintf("holds %q, which is no origin", o), "write origins like https://app.example.com, without a path")
-		}
 	}
 	return u
 }
@@ -66,12 +61,4 @@ func (l *loader) uploadTTL() time.Duration {
 		l.fail("UPLOAD_TTL", "is less than 1s", "the usual one is 24h")
 	}
 	return ttl
-}
-
-func isOrigin(s string) bool {
-	if s == "*" {
-		return true
-	}
-	u, err := url.Parse(s)
-	return err == nil && u.Host != "" && s == u.Scheme+"://"+u.Host
 }

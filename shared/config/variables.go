@@ -52,6 +52,9 @@ var variables = []Variable{
 	{"CORS_ALLOWED_ORIGINS", 4, 10, list, "", "https://app.example.com,https://studio.example.com",
 		"Origins, between commas, whose pages may call the API; `*` allows every origin."},
 
+	{"TRUST_FORWARDED", 4, 10, flag, "false", "",
+		"Whether `X-Forwarded-Host` and `Forwarded` say how clients reach the API, in the URLs of companion sessions. Only behind a proxy that sets or removes both."},
+
 	{"UPLOAD_MAX_BYTES", 5, 7, size, "2GiB", "",
 		"The largest file."},
 	{"UPLOAD_SINGLE_MAX_BYTES", 5, 7, size, "64MiB", "",
@@ -133,7 +136,8 @@ var rules = []string{
 	"Durations are written as `90s`, `15m` or `24h`. `UPLOAD_URL_TTL` and `PLAYBACK_URL_TTL` are from 1s to 168h (S3 signs nothing longer), `UPLOAD_TTL` is at least 1s. " +
 		"**In production** `UPLOAD_TTL` is no shorter than `UPLOAD_URL_TTL`.",
 	"`MIGRATE_LEASE` is at least 1s. **In production** `STORAGE_GRACE` is no shorter than `UPLOAD_TTL` and `MIGRATE_LEASE`.",
-	"`CORS_ALLOWED_ORIGINS` holds origins (`https://host` or `https://host:port`, no path) or `*`. `LOG_LEVEL` is `debug`, `info`, `warn` or `error`. " +
+	"`CORS_ALLOWED_ORIGINS` holds origins (`https://host` or `https://host:port`, no path) or `*`; they are put into the spelling of browsers: " +
+		"lower case, punycode, no default port. `LOG_LEVEL` is `debug`, `info`, `warn` or `error`. " +
 		"`PORT` is from 1 to 65535, `TRACKSTORE_URL` an absolute http or https URL; a client needs it and `TRACKSTORE_TOKEN`.",
 	"**In production** the program never starts with the flag on and no S3 behind it; in development and staging the same faults warn " +
 		"and fall back to `local`:\n" +

@@ -101,14 +101,25 @@ func (s *Store) UserUploads(ctx context.Context, user track.ID, page track.Uploa
 	return uploads, s.failure("uploads of a user", err)
 }
 
-// PendingUploads returns a user's open uploads, those that end first, first.
-func (s *Store) PendingUploads(ctx context.Context, user track.ID) ([]track.ID, error) {
-	rows, err := s.pool.Query(ctx, s.sql("pending_uploads"), user)
+// UploadsToLookAt returns the oldest of a user's open uploads whose bytes nobody has looked
+// for in the last rest, at most limit, and counts them as looked for. others: somebody else
+// is looking at some just now. After track.ErrUnavailable they may count so though nobody
+// looks: they come again after another rest.
+func (s *Store) UploadsToLookAt(ctx context.Context, user track.ID, rest time.Duration, limit int) (ids []track.ID, others bool, err error) {
+	var found []string
+	err = retry(ctx, func() error {
+		return s.pool.QueryRow(ctx, s.sql("uploads_to_look_at"), user, rest, limit).Scan(&found, &others)
+	})
 	if err != nil {
-		return nil, s.failure("open uploads", err)
+		return nil, false, s.failure("open uploads", err)
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[track.ID])
-	return ids, s.failure("open uploads", err)
+	ids = make([]track.ID, len(found))
+	for i, text := range found {
+		if ids[i], err = track.ParseID(text); err != nil {
+			return nil, false, err
+		}
+	}
+	return ids, others, nil
 }
 
 // NameChecksum notes the checksum that a user names once a file is sent: the bytes of an

@@ -42,18 +42,7 @@ func (a *api) openSession(w http.ResponseWriter, r *http.Request, by caller) err
 	return answer(w, http.StatusCreated, struct {
 		CompanionURL string    `json:"companion_url"`
 		ExpiresAt    time.Time `json:"expires_at"`
-	}{baseURL(r) + "/u/" + token, expires})
-}
-
-// baseURL is where the client reached the API. The headers are the client's own word, or
-// that of a proxy before us: they lead nobody astray but the client itself.
-func baseURL(r *http.Request) string {
-	scheme := "http"
-	forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
-	if r.TLS != nil || strings.EqualFold(forwarded, "https") {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host
+	}{a.baseURL(r) + "/u/" + token, expires})
 }
 
 // session returns the user whose session the path's token stands for.
@@ -70,32 +59,55 @@ func (a *api) session(r *http.Request) (track.ID, error) {
 	return user, err
 }
 
+// companionFile is what the plugin says of a file.
+type companionFile struct {
+	filename, contentType string
+	name                  string // of its metadata, where the user may have given it another one; it wins
+}
+
 // companionTicket makes a ticket of what the plugin says of a file. It says nothing of the
 // size, and leaves the type out where the browser does not know it.
-func (a *api) companionTicket(user track.ID, method track.Method, filename, contentType string) (track.Ticket, error) {
-	if err := checkText("filename", &filename); err != nil {
+func (a *api) companionTicket(user track.ID, method track.Method, file companionFile) (track.Ticket, error) {
+	if err := checkText("filename", &file.filename); err != nil {
 		return track.Ticket{}, err
 	}
-	format, err := fileFormat(filename, contentType)
+	if file.name == "" {
+		file.name = file.filename
+	}
+	if err := checkText("name", &file.name); err != nil {
+		return track.Ticket{}, err
+	}
+	format, err := fileFormat(file.filename, file.contentType)
 	if err != nil {
 		return track.Ticket{}, err
 	}
 	var t track.Ticket
 	t.UserID = user
 	t.TrackID = track.NewID()
-	if t.Title = strings.TrimSuffix(filename, path.Ext(filename)); strings.TrimSpace(t.Title) == "" {
-		t.Title = filename
-	}
+	t.Title = titleOf(file.name)
 	t.Method = method
 	t.MaxSize = a.Limits.MaxBytes
-	a.place(&t, filename, format)
+	a.place(&t, file.filename, format)
 	return t, nil
+}
+
+// titleOf is a file's name without its extension. What stands behind the last dot of a name
+// that a person gave ("Nocturne Op.9") need not be one.
+func titleOf(name string) string {
+	if _, known := track.FormatOfName(name); !known {
+		return name
+	}
+	title := strings.TrimSuffix(name, path.Ext(name))
+	if strings.TrimSpace(title) == "" {
+		return name
+	}
+	return title
 }
 
 // companionParams is GET /s3/params: one form for one file.
 func (a *api) companionParams(w http.ResponseWriter, r *http.Request, by caller) error {
 	query := r.URL.Query()
-	ticket, err := a.companionTicket(by.user, track.MethodPost, query.Get("filename"), query.Get("type"))
+	ticket, err := a.companionTicket(by.user, track.MethodPost, companionFile{query.Get("filename"), query.Get("type"), query.Get("metadata[name]")})
 	if err != nil {
 		return err
 	}
@@ -117,13 +129,15 @@ func (a *api) companionParams(w http.ResponseWriter, r *http.Request, by caller)
 // companionCreate is POST /s3/multipart. The id it answers with is the upload's.
 func (a *api) companionCreate(w http.ResponseWriter, r *http.Request, by caller) error {
 	var file struct {
-		Filename string `json:"filename"`
-		Type     string `json:"type"`
+		Filename string
+		Type     string
+		Metadata map[string]any
 	}
 	if err := companionBody(w, r, maxBody, &file); err != nil {
 		return err
 	}
-	ticket, err := a.companionTicket(by.user, track.MethodMultipart, file.Filename, file.Type)
+	name, _ := file.Metadata["name"].(string)
+	ticket, err := a.companionTicket(by.user, track.MethodMultipart, companionFile{file.Filename, file.Type, name})
 	if err != nil {
 		return err
 	}
@@ -250,7 +264,7 @@ func (a *api) companionComplete(w http.ResponseWriter, r *http.Request, by calle
 	if err != nil {
 		return err
 	}
-	location, err := url.JoinPath(baseURL(r), "v1/tracks", u.TrackID.String(), "audio")
+	location, err := url.JoinPath(a.baseURL(r), "v1/tracks", u.TrackID.String(), "audio")
 	if err != nil {
 		return err
 	}

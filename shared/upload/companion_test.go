@@ -287,3 +287,55 @@ func TestSixtyFilesOfUppys(t *testing.T) {
 		}
 	}
 }
+
+// setFileMeta(id, {name}), which the Dashboard's own rename calls too, gives the track its title; the format is
+// still the file's.
+func TestUppysNameOfAFileIsTheTitle(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	uppy := s.companion()
+	for name, title := range map[string]string{
+		"Für Elise": "Für Elise", "Nocturne Op.9": "Nocturne Op.9", "take 3.wav": "take 3", "other.mp3": "other", ".wav": ".wav", "": "file",
+	} {
+		query := url.Values{"filename": {"file.wav"}, "type": {"audio/wav"}, "metadata[name]": {name}}
+		form := uppy.call("GET", "/s3/params?"+query.Encode(), nil).want(200).obj("fields")
+		parts := uppy.call("POST", "/s3/multipart", answer{"filename": "file.wav", "type": "audio/wav", "metadata": answer{"name": name, "n": 7, "x": nil}}).want(200)
+		for _, key := range []string{form.str("key"), parts.str("key")} {
+			id := strings.Split(key, "/")[1]
+			if got := s.call("GET", "/v1/tracks/"+id, nil).want(200); got["title"] != title || !strings.HasSuffix(key, ".wav") {
+				t.Errorf("%q: %v, %s", name, got, key)
+			}
+		}
+	}
+	uppy.call("GET", "/s3/params?filename=a.wav&metadata[name]=a%0ab", nil).complains(400, "name")
+	uppy.call("POST", "/s3/multipart", answer{"filename": "a.wav", "metadata": answer{"name": strings.Repeat("x", 256)}}).complains(400, "name")
+	uppy.call("POST", "/s3/multipart", answer{"filename": "a.wav", "metadata": answer{"name": 7}}).want(200)
+}
+
+// A proxy's word on the host counts only where it is trusted: otherwise anybody's would.
+func TestTheURLOfASessionBehindAProxy(t *testing.T) {
+	t.Parallel()
+	trusting := start(t, func(c *upload.Config) { c.Limits.TrustForwarded = true })
+	wary := start(t)
+	for _, test := range []struct {
+		name, value, want string
+	}{
+		{"X-Forwarded-Host", "music.example.com", "http://music.example.com"},
+		{"X-Forwarded-Host", "music.example.com:8443, inner", "http://music.example.com:8443"},
+		{"Forwarded", `for=1.2.3.4;host=music.example.com;proto=https, for=5.6.7.8;host=inner`, "https://music.example.com"},
+		{"Forwarded", `Host="music.example.com:8443"; Proto=HTTPS`, "https://music.example.com:8443"},
+		{"X-Forwarded-Host", "evil.example.com/path", trusting.url},
+		{"X-Forwarded-Host", "me@evil.example.com", trusting.url},
+		{"X-Forwarded-Host", "", trusting.url},
+		{"Forwarded", "for=1.2.3.4", trusting.url},
+	} {
+		got := trusting.call("POST", "/v1/companion-sessions", nil, test.name, test.value).want(201).str("companion_url")
+		if !strings.HasPrefix(got, test.want+"/u/") {
+			t.Errorf("%s: %s: %s", test.name, test.value, got)
+		}
+		got = wary.call("POST", "/v1/companion-sessions", nil, test.name, test.value).want(201).str("companion_url")
+		if !strings.HasPrefix(got, wary.url+"/u/") {
+			t.Errorf("not trusted, %s: %s: %s", test.name, test.value, got)
+		}
+	}
+}

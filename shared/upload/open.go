@@ -51,7 +51,7 @@ func (a *api) open(r *http.Request, t track.Ticket) (track.Upload, error) {
 		return track.Upload{}, err
 	}
 	u, err := a.Store.OpenUpload(ctx, t)
-	for try := 1; try < 3 && errors.Is(err, track.ErrTooManyPending) && a.settle(r, t.UserID); try++ {
+	for try := 0; try < 8 && errors.Is(err, track.ErrTooManyPending) && a.settle(r, t.UserID); try++ {
 		u, err = a.Store.OpenUpload(ctx, t)
 	}
 	if err != nil {
@@ -67,24 +67,47 @@ func (a *api) open(r *http.Request, t track.Ticket) (track.Upload, error) {
 	return u, nil
 }
 
-// settle confirms a user's uploads whose bytes came and whose events did not yet, and
-// reports whether there may be room for another one now. Somebody who sends many small
+const (
+	// lookRest is how long the storage is left alone about an open upload that it was asked
+	// for, however often its user is refused meanwhile.
+	lookRest = 10 * time.Second
+	// looksAtOnce is how many open uploads are looked at before another one is tried to be
+	// opened: the oldest are the likeliest to be there, and those that are still being sent
+	// are not looked at too early.
+	looksAtOnce = 8
+)
+
+// settle confirms some of a user's uploads whose bytes came and whose events did not yet,
+// and reports whether there may be room for another one now. Somebody who sends many small
 // files one after the other is quicker than the events, and is not to be refused for that.
 func (a *api) settle(r *http.Request, user track.ID) bool {
-	ids, err := a.Store.PendingUploads(r.Context(), user)
-	if err != nil || len(ids) < a.Limits.MaxPending {
-		return err == nil
-	}
-	settled, err := a.Confirm.Confirm(r.Context(), ids...)
-	if err != nil {
-		note(r, slog.String("settle_err", err.Error()))
-	}
-	for _, u := range settled {
-		if u.State != track.UploadPending {
-			return true
+	ctx := r.Context()
+	for {
+		ids, others, err := a.Store.UploadsToLookAt(ctx, user, lookRest, looksAtOnce)
+		switch {
+		case err != nil:
+			note(r, slog.String("settle_err", err.Error()))
+			return false
+		case len(ids) == 0 && others: // who may settle some
+			select {
+			case <-ctx.Done():
+				return false
+			case <-time.After(100 * time.Millisecond):
+				return true
+			}
+		case len(ids) == 0:
+			return false
+		}
+		settled, err := a.Confirm.Confirm(ctx, ids...)
+		if err != nil {
+			note(r, slog.String("settle_err", err.Error()))
+		}
+		for _, u := range settled {
+			if u.State != track.UploadPending {
+				return true
+			}
 		}
 	}
-	return false
 }
 
 // begin starts u's multipart upload on the backend: the row is there first, so that

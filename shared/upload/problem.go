@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"trackstore/shared/track"
 )
@@ -78,7 +79,7 @@ func (p *problem) retryAfter() string {
 	case Unavailable:
 		return "2"
 	case TooManyPending:
-		return "10" // by then the uploads that are open are looked at again
+		return strconv.Itoa(int(lookRest.Seconds())) // then the open uploads are looked at again
 	}
 	return ""
 }

@@ -23,6 +23,7 @@ type Limits struct {
 	TTL            time.Duration // the life of a multipart upload and of a companion session
 	MaxPending     int           // a user's open uploads
 	AllowedOrigins []string      // of browsers that may call; "*" is any
+	TrustForwarded bool          // whether a proxy's word on how the API was reached counts
 	PlaybackURLTTL time.Duration // the life of a URL that a track is played by
 }
 
@@ -65,8 +66,10 @@ type Tickets interface {
 	Upload(ctx context.Context, user, id track.ID) (track.Upload, error)
 	// UserUploads lists a user's uploads, newest first.
 	UserUploads(ctx context.Context, user track.ID, page track.UploadPage) ([]track.Upload, error)
-	// PendingUploads lists a user's uploads that count against the limit.
-	PendingUploads(ctx context.Context, user track.ID) ([]track.ID, error)
+	// UploadsToLookAt lists the oldest of a user's open uploads whose bytes nobody has looked
+	// for in the last rest, at most limit, and counts them as looked for: whoever asks at the
+	// same time gets others. others: somebody else is looking at some just now.
+	UploadsToLookAt(ctx context.Context, user track.ID, rest time.Duration, limit int) (ids []track.ID, others bool, err error)
 }
 
 // Transitions moves pending uploads on. Each compares the state before it sets it.
