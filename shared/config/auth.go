@@ -37,6 +37,9 @@ func (l *loader) auth() Auth {
 	}
 	if a.JWKS != nil {
 		l.secure("JWT_JWKS_URL", a.JWKS)
+		if l.strict && a.Issuer == "" && a.Audience == "" {
+			l.warn("JWT_JWKS_URL", "goes without JWT_ISSUER and JWT_AUDIENCE", "set one: otherwise every token of that server is taken, also those that it made for other programs")
+		}
 	}
 	return a
 }

@@ -44,3 +44,22 @@ func TestOriginsAreSpelledAsBrowsersDo(t *testing.T) {
 		}
 	}
 }
+
+func TestAJWKSOfAnybodysTokensWarns(t *testing.T) {
+	t.Parallel()
+	keys := "https://login.example.com/keys"
+	for _, test := range []struct {
+		set   []string
+		warns bool
+	}{
+		{[]string{"JWT_JWKS_URL", keys}, true},
+		{[]string{"JWT_JWKS_URL", keys, "JWT_ISSUER", "x"}, false},
+		{[]string{"JWT_JWKS_URL", keys, "JWT_AUDIENCE", "x"}, false},
+		{nil, false},
+	} {
+		cfg, err := config.Load[config.PresignUpload](production.with(test.set...).get)
+		if err != nil || len(cfg.Warnings) > 0 != test.warns {
+			t.Errorf("%v: %v, %v", test.set, cfg.Warnings, err)
+		}
+	}
+}

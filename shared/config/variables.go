@@ -123,7 +123,7 @@ var rules = []string{
 		"In production a URL to another host whose `sslmode` does not enforce TLS warns. " +
 		"`TRACKS_TABLE` is one table's name, with or without its schema; what is not quoted is folded to lower case, as SQL does.",
 	"`JWT_SECRET` or `JWT_JWKS_URL` is set; with both, each verifies its own algorithms. " +
-		"**In production** the secret has at least 32 bytes, and the URL is https unless its host is a loopback address. " +
+		"**In production** the secret has at least 32 bytes, and the URL is https unless its host is a loopback address; a `JWT_JWKS_URL` without `JWT_ISSUER` and `JWT_AUDIENCE` warns. " +
 		"`PLAYBACK_SCOPE` is one scope: visible ASCII without spaces, quotes and backslashes.",
 	"With `AWS_S3_ENABLED=true`, `AWS_S3_BUCKET` is a bucket's name and `AWS_REGION` a region's. Booleans are `true` or `false` and nothing else.",
 	"`AWS_S3_ENDPOINT` and `AWS_S3_PUBLIC_ENDPOINT` are absolute http or https URLs without user, query and fragment; " +
