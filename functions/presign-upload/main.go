@@ -19,6 +19,6 @@ func wire(cfg config.PresignUpload, p *places.Places, r function.Runtime) functi
 	confirm := ingest.Config{Uploads: p.Database, Backends: places.Backends[ingest.Backend](p), Log: r.Log, Metrics: r.Metrics}
 	return function.Handle(lambdahttp.Handler(upload.New(upload.Config{
 		Limits: upload.Limits(cfg.Uploads), Auth: auth.New(cfg.Auth), Store: p.Database, Confirm: ingest.New(confirm),
-		NewFiles: cfg.Storage.Backend, Backends: places.Backends[upload.Backend](p), Log: r.Log, Metrics: r.Metrics,
+		NewFiles: cfg.Storage.Backend, Backends: places.Backends[upload.Backend](p), CDN: places.CDN[upload.GetSigner](cfg.CDN), Log: r.Log, Metrics: r.Metrics,
 	})))
 }

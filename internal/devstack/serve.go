@@ -48,6 +48,7 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 		Confirm:  ingester,
 		NewFiles: api.Storage.Backend,
 		Backends: places.Backends[upload.Backend](st.Places),
+		CDN:      places.CDN[upload.GetSigner](api.CDN),
 		Log:      s.logger,
 	})
 	migration := s.newMigration(st)

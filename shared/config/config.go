@@ -66,6 +66,7 @@ type PresignUpload struct {
 	Places
 	Auth    Auth
 	Uploads Uploads
+	CDN     CDN
 }
 
 func (c *PresignUpload) load(l *loader) {
@@ -75,6 +76,7 @@ func (c *PresignUpload) load(l *loader) {
 	c.DiskServer = l.diskServer(c.Storage)
 	c.Auth = l.auth()
 	c.Uploads = l.uploads()
+	c.CDN = l.cdn()
 }
 
 // ObjectCreated configures the consumer of storage events.

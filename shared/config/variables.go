@@ -68,6 +68,12 @@ var variables = []Variable{
 
 	{"PLAYBACK_URL_TTL", 6, 8, duration, "4h", "",
 		"How long a URL lives that a track is played by; no longer, in any case, than the keys that sign it."},
+	{"PLAYBACK_CDN_URL", 6, 12, link, "", "https://media.example.com",
+		"A CloudFront distribution in front of the bucket, by which tracks are played that lie there. Uploads and downloads go to the bucket's own host."},
+	{"PLAYBACK_CDN_KEY_ID", 6, 12, text, "", "K2JCJMDEHXQW5F",
+		"The id that CloudFront gave to the public key."},
+	{"PLAYBACK_CDN_PRIVATE_KEY", 6, 12, secret, "", "the PEM that `openssl genpkey` writes",
+		"The key that signs the distribution's URLs."},
 	{"PLAYBACK_SCOPE", 6, 3, text, "tracks:play", "",
 		"The scope (in a token's `scope` or `scp`) that lets a platform's backend or stream server play every track, whoever's it is. Give it to no user's token."},
 
@@ -145,4 +151,6 @@ var rules = []string{
 		"    - `TRACK_STORAGE_BACKEND=s3` needs `AWS_S3_ENABLED=true`.",
 	"`EVENTS_WEBHOOK_URL` (an absolute http or https URL, **in production** https unless its host is a loopback address) and `EVENTS_WEBHOOK_SECRET` " +
 		"come together; the secret is `whsec_` and 24 to 64 bytes in base64. `EVENTS_BUS` needs `AWS_REGION`, unless it is an ARN.",
+	"`PLAYBACK_CDN_URL` (held to rule 5, and without a path), `PLAYBACK_CDN_KEY_ID` and `PLAYBACK_CDN_PRIVATE_KEY` come together. The key is an RSA key of 2,048 bits or " +
+		"an ECDSA key over P-256, as PEM.",
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"trackstore/shared/cloudfront"
 	"trackstore/shared/config"
 	"trackstore/shared/config/awsaccess"
 	"trackstore/shared/diskstore"
@@ -112,6 +113,15 @@ func OpenDatabase(ctx context.Context, db config.Database, connections int32, ac
 
 // Close waits for connections in use, and closes all.
 func (p *Places) Close() { p.Database.Close() }
+
+// CDN returns the distribution that tracks on S3 are played by, as S, the interface of the
+// capability that signs its URLs; none where none is configured.
+func CDN[S any](cfg config.CDN) (none S) {
+	if !cfg.Enabled() {
+		return none
+	}
+	return any(cloudfront.New(cfg)).(S)
+}
 
 // Backends returns the storage backends by their names, as B, the interface of the capability that works with them. It
 // panics where a store does not fulfil B.

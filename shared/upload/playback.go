@@ -135,7 +135,11 @@ func (a *api) play(ctx context.Context, t track.Track, spec track.GetSpec) (play
 	if t.StorageBackend == track.S3 {
 		spec.Key, spec.VersionID, spec.Bucket = *t.StorageKey, t.StorageVersionID, t.StorageBucket
 	}
-	signed, err := b.SignGet(ctx, spec)
+	var signer GetSigner = b
+	if a.CDN != nil && t.StorageBackend == track.S3 && spec.Disposition == "" { // only the bucket names the file as asked for
+		signer = a.CDN
+	}
+	signed, err := signer.SignGet(ctx, spec)
 	if err != nil {
 		return playable{}, err
 	}

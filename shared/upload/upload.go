@@ -111,11 +111,16 @@ type Store interface {
 	Ping(context.Context) error
 }
 
+// GetSigner signs GETs of stored bytes, with any Range, without asking for them.
+type GetSigner interface {
+	SignGet(context.Context, track.GetSpec) (track.SignedURL, error)
+}
+
 // Signer signs URLs of a storage backend, without asking the backend.
 type Signer interface {
 	SignPut(context.Context, track.PutSpec) (track.SignedPut, error)
 	SignPost(context.Context, track.PutSpec) (track.SignedPost, error)
-	SignGet(context.Context, track.GetSpec) (track.SignedURL, error)
+	GetSigner
 	SignPart(context.Context, track.PartSpec) (track.SignedPut, error)
 }
 
@@ -144,6 +149,7 @@ type Config struct {
 	Confirm  Confirmer
 	NewFiles string             // the backend of new files: track.Local or track.S3
 	Backends map[string]Backend // by name; one that is absent answers 503
+	CDN      GetSigner          // what tracks on S3 are played by; nil: the bucket's own host
 	Log      *slog.Logger
 	Metrics  *metrics.Emitter // UploadsOpened; nil: none are written
 }
