@@ -22,7 +22,7 @@ type CDN struct {
 // Enabled reports whether there is one.
 func (c CDN) Enabled() bool { return c.URL != nil }
 
-// cdn reads and checks by rule 12.
+// cdn reads and checks by rule 13.
 func (l *loader) cdn() CDN {
 	pemText := get[Secret](l, "PLAYBACK_CDN_PRIVATE_KEY")
 	c := CDN{URL: l.endpoint("PLAYBACK_CDN_URL"), KeyID: get[string](l, "PLAYBACK_CDN_KEY_ID")}
