@@ -49,10 +49,12 @@ func TestCosts(t *testing.T) {
 			uploads*(price("write")+2*price("read")+3*price("message")+price("invocation")+price("event_gbs")*price("compute")+price("log_gb")*price("log")) +
 			plays*price("read") +
 			price("sweeps")*(price("invocation")+price("compute")+3*price("write"))
+		cdn := plays * (price("track_gb")*price("cdn_egress") + price("cdn_request"))
 		migration := tracks*(price("write")+price("read")+price("copy_gbs")*price("compute")) +
 			tracks/price("batch")*(price("invocation")+5*price("transition"))
 		for row, value := range map[string]float64{
 			"storage": storage, "egress": egress, "trackstore": own, "sum": storage + egress + own, "migration": migration,
+			"egress by the CDN": cdn, "sum with the CDN": storage + cdn + own - plays*price("hits")*price("read"),
 		} {
 			want := humanize.Comma(int64(math.Round(value)))
 			if got := fmt.Sprint(at(written[row], i)); got != want {

@@ -11,6 +11,7 @@ import (
 
 type devCmd struct {
 	Containers bool `help:"Let containers reach Postgres and S3 (for sam local): they listen on every interface."`
+	CDN        bool `name:"cdn" help:"Play tracks on S3 by a stand-in of a CDN, which checks signatures and caches."`
 }
 
 // Help is shown by --help.
@@ -27,5 +28,5 @@ func (cmd *devCmd) Run(ctx context.Context, c *console) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	return devstack.Run(ctx, devstack.Options{Getenv: c.getenv, Stdout: c.stdout, Stderr: c.stderr, Containers: cmd.Containers})
+	return devstack.Run(ctx, devstack.Options{Getenv: c.getenv, Stdout: c.stdout, Stderr: c.stderr, Containers: cmd.Containers, CDN: cmd.CDN})
 }

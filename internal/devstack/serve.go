@@ -63,6 +63,7 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 		Migration: migration,
 		Logger:    s.logger,
 	})
+	s.serveCDN(st.Bucket)
 	disk := st.Disk.Handler()
 	diskPath, err := s.serveDisk(disk, port)
 	if err != nil {

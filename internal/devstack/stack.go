@@ -31,6 +31,7 @@ type Options struct {
 	// Containers lets containers reach Postgres and S3: these then listen on every interface, and sam-env.json names
 	// this machine as containers know it. The API, which hands out the demo user's token, stays where it is.
 	Containers bool
+	CDN        bool // tracks on S3 are played by a stand-in of a CDN
 }
 
 // patience is how long each of them may take to stop: all handlers together, the pools of connections, the S3 server, and
@@ -49,6 +50,8 @@ type stack struct {
 
 	postgres *localpg.Server // nil: not the stack's own
 	s3       *locals3.Server // nil: not the stack's own, or none
+
+	cdn *distribution // nil: there is none
 
 	queue *queue
 
@@ -101,6 +104,9 @@ func (s *stack) start(ctx context.Context) error {
 		return err
 	}
 	if err := s.startServers(ctx); err != nil {
+		return err
+	}
+	if err := s.openCDN(); err != nil {
 		return err
 	}
 	stores, err := s.openStores(ctx)
