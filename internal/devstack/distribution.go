@@ -54,8 +54,10 @@ func (s *stack) openCDN() error {
 	}})
 	u := &url.URL{Scheme: "http", Host: l.Addr().String()}
 	s.cdn = &distribution{l, u, key.Public()}
-	s.env.fixed["PLAYBACK_CDN_URL"], s.env.fixed["PLAYBACK_CDN_KEY_ID"] = u.String(), cdnKeyID
-	s.env.fixed["PLAYBACK_CDN_PRIVATE_KEY"] = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	// Chosen, so that a shell that has sourced the env file does not keep them for the next run.
+	s.env.choose("PLAYBACK_CDN_URL", u.String())
+	s.env.choose("PLAYBACK_CDN_KEY_ID", cdnKeyID)
+	s.env.choose("PLAYBACK_CDN_PRIVATE_KEY", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 	return nil
 }
 
