@@ -235,11 +235,11 @@ func TestReplacements(t *testing.T) {
 		want    row
 		goes    string // what the step gives up
 	}{
-		{track.S3, wav(1), row{Backend: track.S3, Size: 8000, Version: 2, Pinned: true}, "/srv/old.wav"},
-		{track.S3, wav(2)[:7000], row{Backend: track.S3, Size: 7000, Version: 3, Pinned: true}, "1"},
+		{track.S3, wav(1), row{Backend: track.S3, Bucket: r.Bucket.Name, Size: 8000, Version: 2, Pinned: true}, "/srv/old.wav"},
+		{track.S3, wav(2)[:7000], row{Backend: track.S3, Bucket: r.Bucket.Name, Size: 7000, Version: 3, Pinned: true}, "1"},
 		{track.Local, wav(3)[:6000], row{Backend: track.Local, Size: 6000, Version: 4}, "2"},
 		{track.Local, wav(4)[:5000], row{Backend: track.Local, Size: 5000, Version: 5}, "3"},
-		{track.S3, wav(5)[:4000], row{Backend: track.S3, Size: 4000, Version: 6, Pinned: true}, "4"},
+		{track.S3, wav(5)[:4000], row{Backend: track.S3, Bucket: r.Bucket.Name, Size: 4000, Version: 6, Pinned: true}, "4"},
 	}
 	given := map[string]string{}
 	keys := []string{""}

@@ -104,7 +104,7 @@ func TestReadingGoesOnWhereItStopped(t *testing.T) {
 		events = append(events, s3Event(r.Bucket.Name, u.Key))
 	}
 	event, tries := sqsEvent(events...), 0
-	for ; tries < 40; tries++ {
+	for ; tries < 400; tries++ {
 		// Enough for half of one.
 		ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
 		failed, err := handle(ctx, in, event)
@@ -137,7 +137,7 @@ func TestAReadingInStepsTellsOtherBytes(t *testing.T) {
 	other[len(other)-1] ^= 1
 	r.send(u, other)
 	in := r.over(r.Store, &meter{Backend: r.S3, perMiB: 20 * time.Millisecond})
-	for range 20 {
+	for range 400 {
 		ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
 		_, _ = in.Confirm(ctx, u.ID)
 		cancel()
