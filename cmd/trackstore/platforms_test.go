@@ -123,7 +123,7 @@ func newPlatform(t *testing.T, name string) *platform {
 
 func (p *platform) exec(sql string) {
 	p.Helper()
-	if _, err := p.Pool.Exec(p.Context(), sql); err != nil {
+	if _, err := p.Exec(p.Context(), sql); err != nil {
 		p.Fatal(err)
 	}
 }
@@ -174,7 +174,7 @@ func (p *platform) saves(ctx context.Context, plays string) (rounds int, err err
 		time.Sleep(50 * time.Millisecond) // and meanwhile a flip
 		for _, row := range read {
 			columns := p.columns()
-			_, err := p.Pool.Exec(ctx, fmt.Sprintf(`UPDATE %s t SET (%s) = (SELECT %s FROM jsonb_populate_record(NULL::%s, $1::jsonb)), %s = t.%s + 1
+			_, err := p.Exec(ctx, fmt.Sprintf(`UPDATE %s t SET (%s) = (SELECT %s FROM jsonb_populate_record(NULL::%s, $1::jsonb)), %s = t.%s + 1
 				WHERE id = ($1::jsonb ->> 'id')::uuid`, p.tracks, columns, columns, p.tracks, plays, plays), row)
 			if err != nil {
 				return rounds, err
