@@ -16,6 +16,7 @@ type moveBar struct {
 	progress *mpb.Progress
 	bar      *mpb.Bar
 	bytes    atomic.Int64
+	failures atomic.Int64
 }
 
 // newMoveBar returns nil where w is no terminal.
@@ -29,8 +30,11 @@ func newMoveBar(w io.Writer, total int64) *moveBar {
 		mpb.PrependDecorators(decor.CountersNoUnit("%d / %d tracks")),
 		mpb.AppendDecorators(
 			decor.Any(func(decor.Statistics) string {
-				n := b.bytes.Load()
-				return fmt.Sprintf("%s  %s/s", bytesText(n), bytesText(int64(float64(n)/time.Since(started).Seconds())))
+				n, failed := b.bytes.Load(), ""
+				if f := b.failures.Load(); f > 0 {
+					failed = fmt.Sprintf("%d failed  ", f)
+				}
+				return failed + fmt.Sprintf("%s  %s/s", bytesText(n), bytesText(int64(float64(n)/time.Since(started).Seconds())))
 			}, decor.WCSyncSpace),
 			decor.Name(" ETA "), decor.AverageETA(decor.ET_STYLE_GO)))
 	return b
@@ -40,6 +44,13 @@ func newMoveBar(w io.Writer, total int64) *moveBar {
 func (b *moveBar) track() {
 	if b != nil {
 		b.bar.Increment()
+	}
+}
+
+// failed counts one of them as a failure.
+func (b *moveBar) failed() {
+	if b != nil {
+		b.failures.Add(1)
 	}
 }
 

@@ -103,6 +103,7 @@ func (r *moveReport) Settled(s migrate.Settlement) {
 	}
 	failed := s.Verdict == track.Settled && s.Result.State().IsFailure()
 	if failed {
+		r.bar.failed()
 		r.named[s.TrackID] = true
 	}
 	r.done++
@@ -155,7 +156,7 @@ func (r *moveReport) candidate(c migrate.Inspection) {
 		r.event(trackEvent{TrackID: c.TrackID, State: state, StorageKey: c.Key(), Bytes: c.Size, Error: detail})
 		return
 	}
-	r.m.say("%s  %s  %s  %s", c.TrackID, state, bytesText(c.Size), printable(c.FilePath+c.Key()))
+	r.m.say("%s  %s  %s  %s", c.TrackID, state, bytesText(c.Size), strings.TrimSpace(printable(c.FilePath)+"  "+printable(c.Key())))
 }
 
 // candidates sums up what a run would find.
@@ -178,7 +179,7 @@ func (r *moveReport) failures(all []track.MigrationFailure) {
 		}
 		return
 	}
-	printFailures(r.m.stdout, all)
+	printFailures(r.m.stdout, all, len(all))
 }
 
 func (r *moveReport) summary(s migrate.Summary) {
@@ -199,18 +200,25 @@ func (r *moveReport) summary(s migrate.Summary) {
 		time.Duration(s.Seconds*float64(time.Second)).Round(time.Millisecond), rate, humanize.Comma(s.Remaining))
 }
 
-// printFailures writes a table.
-func printFailures(w io.Writer, all []track.MigrationFailure) {
+// printFailures writes a table of as many failures as most: a line each, and a second one where the error says more than the
+// state, so that 80 columns hold it.
+func printFailures(w io.Writer, all []track.MigrationFailure, most int) {
 	if len(all) == 0 {
 		return
 	}
 	fmt.Fprintf(w, "\n%s could not be moved:\n", english.Plural(len(all), "track", ""))
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "TRACK\tSTATE\tFILE\tERROR")
-	for _, f := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", f.TrackID, f.State, printable(f.FilePath), printable(f.Error))
+	fmt.Fprintln(table, "TRACK\tSTATE\tFILE")
+	for _, f := range all[:most] {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", f.TrackID, f.State, printable(f.FilePath))
+		if f.State != track.Missing && f.State != track.Empty {
+			fmt.Fprintf(table, "    %s\n", printable(f.Error)) // no cell: it widens no column
+		}
 	}
 	_ = table.Flush()
+	if more := len(all) - most; more > 0 {
+		fmt.Fprintf(w, "… and %s more; status --json names all\n", humanize.Comma(int64(more)))
+	}
 	fmt.Fprintln(w)
 }
 

@@ -71,7 +71,11 @@ func (cmd *migrateStatusCmd) show(ctx context.Context, m *migration) (err error)
 	for _, state := range slices.Sorted(maps.Keys(s.States)) {
 		m.say("  %-12s %s", state, humanize.Comma(s.States[state]))
 	}
-	printFailures(m.stdout, s.Failures)
+	most := len(s.Failures)
+	if cmd.Watch {
+		most = min(most, 20) // it comes again in two seconds
+	}
+	printFailures(m.stdout, s.Failures, most)
 	return nil
 }
 
@@ -90,7 +94,13 @@ func (cmd *migratePlanCmd) Run(ctx context.Context, c *console) error {
 	if db, err := databaseOf(ctx, m.cfg.Database); err == nil { // else the plan itself says so
 		c.doubt(ctx, db)
 	}
-	e, err := migrate.Plan(ctx, m.ledger, m.disk)
+	now, err := m.ledger.Progress(ctx)
+	if err != nil {
+		return finished(ctx, false, err)
+	}
+	look := m.look(now.Local)
+	e, err := migrate.Plan(ctx, countedLedger{m.ledger, look}, m.disk)
+	look.stop()
 	if err != nil {
 		return finished(ctx, false, err)
 	}
@@ -102,6 +112,7 @@ func (cmd *migratePlanCmd) Run(ctx context.Context, c *console) error {
 	m.say("  missing files      %s", humanize.Comma(e.Missing))
 	m.say("  empty files        %s", humanize.Comma(e.Empty))
 	m.say("  outside the root   %s", humanize.Comma(e.OutsideRoot))
+	m.say("  unreadable files   %s", humanize.Comma(e.Unreadable))
 	m.say("  estimated time     %s", time.Duration(math.Ceil(e.Seconds))*time.Second) // little is not nothing
 	return nil
 }

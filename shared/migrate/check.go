@@ -72,13 +72,27 @@ type Verifier struct {
 
 // Verify reads the objects of tracks on S3, and their local copies while these are there,
 // and compares both with what was recorded at the flip; sample is the share of the tracks,
-// from 0 to 1, chosen at random. A track of which nothing is recorded gets a record.
+// over 0 and up to 1, chosen at random: at least one track, where there is any. A track of which nothing is recorded gets a record.
 func (v Verifier) Verify(ctx context.Context, sample float64) (Verification, error) {
 	if err := prove(ctx, v.Files, v.Bucket); err != nil {
 		return Verification{}, err
 	}
 	run := &verification{Verifier: v, buffers: newBuffers()}
-	err := each(ctx, v.Records.Recorded(ctx), func(track.Copies) bool { return rand.Float64() < sample }, run.verify)
+	seen, chosen := 0, 0
+	var one track.Copies // any of those seen, as likely as each other
+	err := each(ctx, v.Records.Recorded(ctx), func(c track.Copies) bool {
+		if seen++; rand.IntN(seen) == 0 {
+			one = c
+		}
+		if rand.Float64() >= sample {
+			return false
+		}
+		chosen++
+		return true
+	}, run.verify)
+	if err == nil && seen > 0 && chosen == 0 {
+		err = patiently(ctx, firstBackoff, func() error { return run.verify(ctx, one) })
+	}
 	return run.result, err
 }
 

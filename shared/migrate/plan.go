@@ -24,11 +24,12 @@ type Plans interface {
 
 // Estimate is what a migration to S3 would move, and how long that would take.
 type Estimate struct {
-	Tracks      int64   `json:"tracks"` // that can be claimed
+	Tracks      int64   `json:"tracks"` // that can move
 	Bytes       int64   `json:"bytes"`  // of their files
 	Missing     int64   `json:"missing"`
 	Empty       int64   `json:"empty"`
 	OutsideRoot int64   `json:"outside_root"`
+	Unreadable  int64   `json:"-"` // or failing in another way
 	Seconds     float64 `json:"estimated_seconds"`
 }
 
@@ -41,10 +42,10 @@ func Plan(ctx context.Context, plans Plans, files Files) (Estimate, error) {
 	var e Estimate
 	probe := &readProbe{files: files}
 	err := Inspect(ctx, plans.Candidates(ctx, track.ToS3, track.Selection{}), files, func(i Inspection) {
-		e.Tracks++
-		e.Bytes += i.Size
 		switch {
 		case i.Failure == nil:
+			e.Tracks++
+			e.Bytes += i.Size
 			probe.offer(i.FilePath)
 		case i.Failure.Kind == track.Missing:
 			e.Missing++
@@ -52,6 +53,8 @@ func Plan(ctx context.Context, plans Plans, files Files) (Estimate, error) {
 			e.Empty++
 		case i.Failure.Kind == track.OutsideRoot:
 			e.OutsideRoot++
+		default:
+			e.Unreadable++
 		}
 	})
 	if err != nil || e.Bytes == 0 {
