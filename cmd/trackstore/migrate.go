@@ -8,14 +8,12 @@ import (
 	"runtime/debug"
 	"time"
 
-	"trackstore/shared/audio"
 	"trackstore/shared/config"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/migrate"
 	"trackstore/shared/pgstore"
 	"trackstore/shared/places"
 	"trackstore/shared/s3store"
-	"trackstore/shared/track"
 )
 
 type migrateCmd struct {
@@ -105,17 +103,6 @@ func finished(ctx context.Context, remain bool, err error) error {
 		return exitRemains
 	}
 	return nil
-}
-
-// mover returns what moves tracks in direction d. It tells count how many bytes it moves.
-func (m *migration) mover(d track.Direction, bandwidth size, count func(bytes int64)) migrate.Mover {
-	bucket := countedBucket{m.bucket, count}
-	if d == track.ToLocal {
-		return migrate.NewRestore(migrate.Restore{Disk: m.disk, Bucket: bucket, Bandwidth: int64(bandwidth)})
-	}
-	return migrate.NewUpload(migrate.Upload{
-		Files: m.disk, Bucket: bucket, Large: bucket, Sniff: audio.Detect, Bandwidth: int64(bandwidth),
-	})
 }
 
 // say writes a line for people.

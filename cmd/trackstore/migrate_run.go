@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	"trackstore/shared/audio"
 	"trackstore/shared/migrate"
 	"trackstore/shared/track"
 )
@@ -18,13 +20,17 @@ type moveFlags struct {
 	Bandwidth size `placeholder:"SIZE" help:"Bytes a second that this process moves at most, such as 50MiB."`
 	DryRun    bool `help:"Only show what would be moved."`
 	JSON      bool `name:"json" help:"Write a JSON object a line."`
+
+	LockWait time.Duration `default:"10m" placeholder:"DURATION" help:"How long a row that another transaction has locked is waited for, while all others are moved."`
+	prefer   migrate.Prefer
 }
 
 type migrateRunCmd struct{ moveFlags }
 
 type migrateRollbackCmd struct {
 	moveFlags
-	All bool `help:"Also tracks that were uploaded to S3, not only those that were migrated."`
+	All    bool           `help:"Also tracks that were uploaded to S3, not only those that were migrated."`
+	Prefer migrate.Prefer `enum:",disk,s3" default:"" placeholder:"WHICH" help:"Which copy to take, disk or s3, where the one on disk was changed after the track was moved. Without it such a track is a mismatch."`
 }
 
 // Run moves to S3.
@@ -34,6 +40,7 @@ func (cmd *migrateRunCmd) Run(ctx context.Context, c *console) error {
 
 // Run moves to disk.
 func (cmd *migrateRollbackCmd) Run(ctx context.Context, c *console) error {
+	cmd.prefer = cmd.Prefer
 	return cmd.move(ctx, c, track.ToLocal, cmd.All)
 }
 
@@ -78,7 +85,7 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 			return finished(ctx, false, err)
 		}
 		job := migrate.NewJob(m.cfg.Migration.Lease)
-		job.Selection, job.Workers = which, min(f.Workers, migrate.MaxWorkers)
+		job.Selection, job.Workers, job.LockWait = which, min(f.Workers, migrate.MaxWorkers), f.LockWait
 		if f.Limit != nil {
 			job.Limit, total = *f.Limit, min(total, int64(*f.Limit))
 		}
@@ -87,7 +94,7 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 			fmt.Fprintln(c.stderr, "trackstore: stopping: what is in flight is finished or given back, within 10 s; a second signal ends it at once")
 		})
 		defer stopped()
-		summary, err = migrate.Runner{Ledger: m.ledger, Mover: m.mover(d, f.Bandwidth, out.moved), Observer: out, Log: m.log}.Run(ctx, job)
+		summary, err = migrate.Runner{Ledger: m.ledger, Mover: f.mover(m, d, out.moved), Observer: out, Log: m.log}.Run(ctx, job)
 		out.end()
 		if err != nil && !errors.Is(err, migrate.ErrInterrupted) && !errors.Is(err, migrate.ErrDirectionChanged) {
 			return finished(ctx, false, err)
@@ -124,12 +131,25 @@ func (f *moveFlags) covered(ctx context.Context, m *migration, d track.Direction
 	return nil
 }
 
+// mover returns what moves tracks in direction d. It tells count how many bytes it moves.
+func (f *moveFlags) mover(m *migration, d track.Direction, count func(bytes int64)) migrate.Mover {
+	bucket := countedBucket{m.bucket, count}
+	if d == track.ToLocal {
+		return migrate.NewRestore(migrate.Restore{Disk: m.disk, Bucket: bucket, Bandwidth: int64(f.Bandwidth), Prefer: f.prefer})
+	}
+	return migrate.NewUpload(migrate.Upload{
+		Files: m.disk, Bucket: bucket, Large: bucket, Sniff: audio.Detect, Bandwidth: int64(f.Bandwidth),
+	})
+}
+
 func (f *moveFlags) validate() error {
 	switch {
 	case f.Workers < 1:
 		return withHint(errors.New("--workers is less than 1"), "leave it out for as many as pay off")
 	case f.Limit != nil && *f.Limit < 1:
 		return withHint(errors.New("--limit is less than 1"), "leave it out for no limit")
+	case f.LockWait < 0:
+		return withHint(errors.New("--lock-wait is negative"), "0s fails such a track at once")
 	}
 	return nil
 }

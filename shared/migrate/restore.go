@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/minio/crc64nvme"
 
@@ -30,11 +31,23 @@ type Disk interface {
 	TryWrite(dir string, files, bytes int64) error
 }
 
+// Prefer says which copy of a track a rollback takes, where the one that the migration left on
+// disk was changed since.
+type Prefer string
+
+// What may be preferred.
+const (
+	PreferNone Prefer = ""     // neither: the track is a mismatch
+	PreferDisk Prefer = "disk" // what is on disk now
+	PreferS3   Prefer = "s3"   // what was moved
+)
+
 // Restore moves tracks from S3 to disk.
 type Restore struct {
 	Disk      Disk
 	Bucket    Bucket
-	Bandwidth int64 // bytes a second; 0: no limit
+	Bandwidth int64  // bytes a second; 0: no limit
+	Prefer    Prefer // which copy, where that on disk was changed after the move to S3
 
 	buffers   *buffers
 	bandwidth *bandwidth
@@ -62,8 +75,8 @@ func (r *Restore) Room(files, bytes int64) error {
 // is touched. A crash anywhere in it leaves the row as it was, and at most a file that no
 // row names yet: the next attempt finds it, compares it and uses it.
 func (r *Restore) Move(ctx context.Context, lease track.Lease) (track.Result, error) {
-	if file, ok := r.keep(ctx, lease); ok {
-		return file, nil
+	if result, err := r.keep(ctx, lease); result != nil || err != nil {
+		return result, err
 	}
 	object, err := r.Bucket.Head(ctx, lease.Object.Key, lease.Object.VersionID)
 	if errors.Is(err, track.ErrNotFound) {
@@ -108,20 +121,48 @@ func (r *Restore) compare(ctx context.Context, file track.NewFile) (track.Result
 // keep uses the local copy that the migration left, if it still is what was recorded (R6:
 // and not marked for removal, which the flip looks at once more). Its path has to be a plain
 // one: another row may name the file by another path, and who purges that row's copy must
-// find this one.
-func (r *Restore) keep(ctx context.Context, lease track.Lease) (track.NewFile, bool) {
-	if lease.Purged || lease.FilePath == "" || lease.Object.Digest == nil {
-		return track.NewFile{}, false
+// find this one. Where it was changed since the flip, it is nobody's but the operator's to say
+// which of the two is the track. It returns nothing where the object is to be fetched.
+func (r *Restore) keep(ctx context.Context, lease track.Lease) (track.Result, error) {
+	object := lease.Object
+	if lease.Purged || lease.FilePath == "" || object.Digest == nil {
+		return nil, nil
 	}
 	plain, err := r.Disk.PlainPaths(lease.FilePath)
 	if err != nil || !slices.Contains(plain, lease.FilePath) {
-		return track.NewFile{}, false
+		return nil, nil
 	}
 	found, err := readFile(ctx, r.Disk, r.buffers, lease.FilePath)
-	if err != nil || found != *lease.Object.Digest {
-		return track.NewFile{}, false
+	if err != nil {
+		return nil, nil
 	}
-	return track.NewFile{Path: lease.FilePath, Aliases: plain, Digest: found}, true
+	kept := track.NewFile{Path: lease.FilePath, Aliases: plain, Digest: *object.Digest}
+	if found == *object.Digest {
+		return kept, nil
+	}
+	changed, err := r.changed(lease.FilePath)
+	if err != nil || !changed.After(object.RecordedAt) {
+		return nil, nil
+	}
+	switch r.Prefer {
+	case PreferDisk:
+		return kept, nil
+	case PreferS3:
+		return nil, nil
+	}
+	return mismatch(fmt.Errorf("the file %q has %s and was changed at %s, after it was moved; object %q has %s: --prefer disk, or s3, decides",
+		lease.FilePath, found, changed.UTC().Format(time.RFC3339), object.Key, object.Digest)), nil
+}
+
+// changed returns when a file was changed last.
+func (r *Restore) changed(filePath string) (time.Time, error) {
+	file, err := r.Disk.OpenFile(filePath)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer file.Close()
+	id, err := file.Identity()
+	return id.Modified(), err
 }
 
 // fetch writes an object into f and checks what went through it.

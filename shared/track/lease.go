@@ -61,7 +61,7 @@ func (NewObject) State() MigrationState { return Migrated }
 type NewFile struct {
 	Path    string   // as the row is to have it
 	Aliases []string // other ways to write Path
-	Digest  Digest
+	Digest  Digest   // of the object; the file has the same, unless the operator prefers it as it is
 }
 
 // State returns Migrated.
