@@ -75,6 +75,7 @@ func openMigration(ctx context.Context, c *console) (*migration, error) {
 		return nil, finished(ctx, false, err)
 	}
 	m.ledger, m.disk, m.bucket = p.Database, p.Disk, p.Bucket
+	m.ledger.TellsMoves = cfg.TellsMoves
 	return m, nil
 }
 

@@ -143,7 +143,7 @@ func TestVolumeThatIsUnmountedInMidRun(t *testing.T) {
 	m = m.with("TRACK_LOCAL_DIR", mounted)
 	for _, args := range [][]string{{"run"}, {"rollback"}, {"purge-local", "--yes", "--grace", "0s"}} {
 		var calls atomic.Int32
-		through := m.with("AWS_S3_ENDPOINT", s3Proxy(t, m.value("AWS_S3_ENDPOINT"), func(w http.ResponseWriter, r *http.Request) bool {
+		through := m.with("AWS_S3_ENDPOINT", s3Proxy(t, m.value("AWS_S3_ENDPOINT"), func(_ http.ResponseWriter, r *http.Request) bool {
 			if strings.Contains(r.URL.Path, "/tracks/") && calls.Add(1) == 20 {
 				unmount()
 			}

@@ -16,10 +16,10 @@ func main() { function.Start(os.Getenv, config.Load[config.MigrateBatch], wire) 
 
 func wire(cfg config.MigrateBatch, p *places.Places, r function.Runtime) function.Handler {
 	debug.SetMemoryLimit(migrate.MemoryLimit)
-	batch := &migrate.Batch{
+	p.Database.TellsMoves = cfg.TellsMoves
+	return function.Handle((&migrate.Batch{
 		Ledger: p.Database, Lease: cfg.Migration.Lease, Log: r.Log, Metrics: r.Metrics,
 		Upload:  migrate.NewUpload(migrate.Upload{Files: p.Disk, Bucket: p.Bucket, Large: p.Bucket, Sniff: audio.Detect}),
 		Restore: migrate.NewRestore(migrate.Restore{Disk: p.Disk, Bucket: p.Bucket}),
-	}
-	return function.Handle(batch.Handle)
+	}).Handle)
 }

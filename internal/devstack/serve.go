@@ -102,7 +102,15 @@ func (s *stack) deliverOnSchedule(ctx context.Context, d *events.Deliverer) {
 		}
 		if _, err := d.Deliver(ctx); err != nil && ctx.Err() == nil {
 			s.logger.ErrorContext(ctx, "deliver events", "err", err)
+			sleep(ctx, 5*time.Second) // the database is not there
 		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 

@@ -20,6 +20,9 @@ import (
 
 // Store is a pool of connections to one database. Its methods may be called concurrently.
 type Store struct {
+	// TellsMoves says that each track that is moved leaves an event. It is set before the first call.
+	TellsMoves bool
+
 	pool       *pgxpool.Pool
 	mode       pgx.QueryExecMode // that the URL asks for, or pgx's default
 	password   *password         // nil: the URL's, for good

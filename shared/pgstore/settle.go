@@ -71,7 +71,7 @@ func (s *Store) settleOutcomes(ctx context.Context, d track.Direction, outcomes 
 	var rulings []track.Ruling
 	err = retry(ctx, func() error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-			rows, err := tx.Query(ctx, sql, s.freshPlan(), string(input))
+			rows, err := tx.Query(ctx, sql, s.freshPlan(), string(input), s.TellsMoves)
 			if err != nil {
 				return err
 			}

@@ -113,9 +113,6 @@ func (s *Store) NoteDiscards(ctx context.Context, discards []track.Discard) (n i
 	return n, s.failure("note discards", err)
 }
 
-// Whether the bytes of track t stay: it is not deleted, or not longer than the grace, $1, ago.
-const isKept = `(t.deleted_at IS NULL OR t.deleted_at > now() - $1::interval)`
-
 // MayGo reports whether the bytes of a marked discard may be removed at this moment.
 func (s *Store) MayGo(ctx context.Context, d track.Discard, grace time.Duration) (may bool, err error) {
 	err = retry(ctx, func() error {

@@ -96,7 +96,7 @@ func TestBucketIsProvedFirst(t *testing.T) {
 	t.Parallel()
 	bucket := testenv.S3(t)
 	var mu sync.Mutex
-	var answer error = fmt.Errorf("%w: it is another one", track.ErrPlace)
+	answer := fmt.Errorf("%w: it is another one", track.ErrPlace)
 	asked := 0
 	store := stores.OpenS3(t, bucket, func(context.Context) error {
 		mu.Lock()

@@ -1,4 +1,5 @@
--- Makes tracks point at their new objects, and records what became of moves to S3.
+-- Makes tracks point at their new objects, and records what became of moves to S3. With $2 it tells
+-- of each that it moved.
 --
 -- R2: the flip compares. R3: where it meets nothing, the object stays; it is noted for the
 -- sweep, which looks once more whether a row names it before it removes anything. A key
@@ -51,7 +52,9 @@
 		WHEN (t.storage_backend::text, t.storage_key::text, coalesce(t.storage_version_id::text, ''), t.file_version)
 			= ('s3', moved.new_key, coalesce(moved.new_version, ''), moved.file_version)
 		THEN t.id ELSE ('trackstore: a trigger makes something else of the row' || left(t.id::text, 0))::uuid
-	END AS track_id
+	END AS track_id, CASE WHEN $2::boolean THEN {{event_data}} END AS data
+), told AS (
+	INSERT INTO track_events (track_id, type, data) SELECT track_id, 'moved', data FROM flipped WHERE $2::boolean ORDER BY track_id
 ), wanted AS (
 	DELETE FROM track_discards d USING notes
 	WHERE d.id = notes.id AND notes.removed_at IS NULL AND notes.track_id IN (SELECT track_id FROM flipped)
