@@ -54,6 +54,7 @@ var grants = []struct {
 		storeTracks, discards, places, adoption, tellEvents,
 		{"track_uploads", []string{"SELECT", "UPDATE", "DELETE"}},
 		{"track_migrations", []string{"SELECT"}},
+		{"track_migration_direction", []string{"SELECT"}},
 		{"track_events", []string{"SELECT", "UPDATE", "DELETE"}},
 	}},
 	{"deliver-events", "takes events out; trackstore events needs the same", []grant{takeEvents}},
