@@ -183,7 +183,7 @@ test('the network is cut in the middle', async ({ page, line, browserName }) => 
 test('the example of the docs: what it lets in, and the names that its users give', async ({ page, line, browserName }) => {
   const names = ['renamed.wav', 't.wave', 't.mp4', 'x.m4a', 'notes.txt', 'huge.wav'].map((name) => `${browserName} ex ${name}`);
   const files = [wav(names[0]), wav(names[1]), m4a(names[2]), m4a(names[3])].map((file) => readFileSync(file).toString('base64'));
-  await page.goto(`${process.env.E2E_PAGES}/uppy.html`);
+  await page.goto(`${process.env.E2E_PAGES}/trackstore.html`);
   const outcome = await page.evaluate(async ([api, token, names, files]) => {
     const { uppy } = await import('/uppy-example.js');
     const uploader = await uppy(api, token);
