@@ -135,7 +135,13 @@ func (f *moveFlags) covered(ctx context.Context, m *migration, d track.Direction
 func (f *moveFlags) mover(m *migration, d track.Direction, count func(bytes int64)) migrate.Mover {
 	bucket := countedBucket{m.bucket, count}
 	if d == track.ToLocal {
-		return migrate.NewRestore(migrate.Restore{Disk: m.disk, Bucket: bucket, Bandwidth: int64(f.Bandwidth), Prefer: f.prefer})
+		return migrate.NewRestore(migrate.Restore{
+			Disk: m.disk, Bucket: bucket, Bandwidth: int64(f.Bandwidth), Prefer: f.prefer,
+			Elsewhere: func(name string) (migrate.Bucket, error) {
+				other, err := m.bucket.In(name)
+				return countedBucket{other, count}, err
+			},
+		})
 	}
 	return migrate.NewUpload(migrate.Upload{
 		Files: m.disk, Bucket: bucket, Large: bucket, Sniff: audio.Detect, Bandwidth: int64(f.Bandwidth),

@@ -173,6 +173,9 @@ func TestAnotherBucket(t *testing.T) {
 	t.Parallel()
 	m := newMoves(t, 10)
 	m.exits(0, "", "migrate-storage", "run", "--limit", "5")
+	if n := m.count(`SELECT count(*) FROM tracks WHERE storage_bucket = '` + m.value("AWS_S3_BUCKET") + `'`); n != 5 {
+		t.Errorf("%d of 5 tracks name their bucket", n)
+	}
 	other := m.with("AWS_S3_BUCKET", testenv.S3(t).Name)
 	for _, args := range moving[:5] {
 		other.exits(1, "is AWS_S3_BUCKET right?", append([]string{"migrate-storage"}, args...)...)
@@ -181,6 +184,24 @@ func TestAnotherBucket(t *testing.T) {
 	m.unmarked("another bucket")
 	if on := m.on("s3"); on != 5 || m.files(m.value("TRACK_LOCAL_DIR")) != 10 {
 		t.Errorf("%d tracks are on S3, %d files are there", on, m.files(m.value("TRACK_LOCAL_DIR")))
+	}
+	// It is meant: what lies in the old bucket is read there.
+	other.exits(0, "", "migrate-storage", "run", "--new-bucket")
+	for _, bucket := range []string{m.value("AWS_S3_BUCKET"), other.value("AWS_S3_BUCKET")} {
+		if n := m.count(`SELECT count(*) FROM tracks WHERE storage_bucket = '` + bucket + `'`); n != 5 {
+			t.Errorf("%d of 5 tracks name %s", n, bucket)
+		}
+	}
+	other.exits(2, "it lies in the bucket "+m.value("AWS_S3_BUCKET"), "migrate-storage", "purge-local", "--yes", "--grace", "0s")
+	if n := m.files(m.value("TRACK_LOCAL_DIR")); n != 5 {
+		t.Errorf("%d files are kept of tracks in the old bucket", n)
+	}
+	for i := range 10 { // so that both buckets are read
+		_ = os.Remove(filepath.Join(m.value("TRACK_LOCAL_DIR"), fmt.Sprintf("%d.wav", i)))
+	}
+	other.exits(0, "", "migrate-storage", "rollback")
+	if n := m.on("local"); n != 10 || m.count(`SELECT count(*) FROM tracks WHERE storage_bucket IS NOT NULL`) != 0 {
+		t.Errorf("%d tracks are back", n)
 	}
 }
 

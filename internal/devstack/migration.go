@@ -27,11 +27,13 @@ func (s *stack) newMigration(st stores) *migration {
 	m := &migration{stores: st}
 	if st.Bucket != nil {
 		m.batch = &migrate.Batch{
-			Ledger:  st.Database,
-			Upload:  migrate.NewUpload(migrate.Upload{Files: st.Disk, Bucket: st.Bucket, Large: st.Bucket, Sniff: audio.Detect}),
-			Restore: migrate.NewRestore(migrate.Restore{Disk: st.Disk, Bucket: st.Bucket}),
-			Lease:   s.settings.command.Migration.Lease,
-			Log:     s.logger,
+			Ledger: st.Database,
+			Upload: migrate.NewUpload(migrate.Upload{Files: st.Disk, Bucket: st.Bucket, Large: st.Bucket, Sniff: audio.Detect}),
+			Restore: migrate.NewRestore(migrate.Restore{
+				Disk: st.Disk, Bucket: st.Bucket, Elsewhere: func(name string) (migrate.Bucket, error) { return st.Bucket.In(name) },
+			}),
+			Lease: s.settings.command.Migration.Lease,
+			Log:   s.logger,
 		}
 	}
 	return m

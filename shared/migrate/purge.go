@@ -105,6 +105,9 @@ type purge struct {
 
 // purge compares and removes one local copy.
 func (p *purge) purge(ctx context.Context, c track.Copies) error {
+	if name := c.Object.Bucket; name != "" && name != p.Bucket.Bucket() {
+		return p.keep(finding(ObjectMissing, c, "it lies in the bucket "+name+", and not in this one"))
+	}
 	object, notCurrent, err := headPinned(ctx, p.Bucket, c.Object)
 	if errors.Is(err, track.ErrNotFound) {
 		return p.keep(finding(ObjectMissing, c, err.Error()))

@@ -48,6 +48,8 @@ type Restore struct {
 	Bucket    Bucket
 	Bandwidth int64  // bytes a second; 0: no limit
 	Prefer    Prefer // which copy, where that on disk was changed after the move to S3
+	// Elsewhere returns another bucket, which a track's row names: one of earlier.
+	Elsewhere func(bucket string) (Bucket, error)
 
 	buffers   *buffers
 	bandwidth *bandwidth
@@ -78,7 +80,11 @@ func (r *Restore) Move(ctx context.Context, lease track.Lease) (track.Result, er
 	if result, err := r.keep(ctx, lease); result != nil || err != nil {
 		return result, err
 	}
-	object, err := r.Bucket.Head(ctx, lease.Object.Key, lease.Object.VersionID)
+	bucket, err := r.bucketOf(*lease.Object)
+	if err != nil {
+		return nil, err
+	}
+	object, err := bucket.Head(ctx, lease.Object.Key, lease.Object.VersionID)
 	if errors.Is(err, track.ErrNotFound) {
 		return track.Failure{Kind: track.Missing, Err: err}, nil
 	}
@@ -86,7 +92,7 @@ func (r *Restore) Move(ctx context.Context, lease track.Lease) (track.Result, er
 		return nil, err
 	}
 	object.VersionID = lease.Object.VersionID
-	want, err := objectDigest(ctx, r.Bucket, object)
+	want, err := objectDigest(ctx, bucket, object)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +100,7 @@ func (r *Restore) Move(ctx context.Context, lease track.Lease) (track.Result, er
 		return mismatch(fmt.Errorf("object %q has %s", object.Key, lease.Object.Differs(want))), nil
 	}
 	file := track.NewFile{Path: restoredPath(lease), Digest: want}
-	err = r.Disk.CreateFile(file.Path, func(f *os.File) error { return r.fetch(ctx, f, object, want) })
+	err = r.Disk.CreateFile(file.Path, func(f *os.File) error { return r.fetch(ctx, f, bucket, object, want) })
 	if errors.Is(err, track.ErrExists) {
 		return r.compare(ctx, file)
 	}
@@ -102,6 +108,14 @@ func (r *Restore) Move(ctx context.Context, lease track.Lease) (track.Result, er
 		return nil, err
 	}
 	return file, nil
+}
+
+// bucketOf returns the bucket that an object lies in.
+func (r *Restore) bucketOf(o track.StoredObject) (Bucket, error) {
+	if o.Bucket == "" || o.Bucket == r.Bucket.Bucket() || r.Elsewhere == nil {
+		return r.Bucket, nil
+	}
+	return r.Elsewhere(o.Bucket)
 }
 
 // compare looks at a file that an earlier attempt left.
@@ -166,8 +180,8 @@ func (r *Restore) changed(filePath string) (time.Time, error) {
 }
 
 // fetch writes an object into f and checks what went through it.
-func (r *Restore) fetch(ctx context.Context, f *os.File, object track.Object, want track.Digest) error {
-	body, err := r.Bucket.Open(ctx, object.Key, object.VersionID, 0, -1)
+func (r *Restore) fetch(ctx context.Context, f *os.File, bucket Bucket, object track.Object, want track.Digest) error {
+	body, err := bucket.Open(ctx, object.Key, object.VersionID, 0, -1)
 	if err != nil {
 		return err
 	}
