@@ -21,6 +21,7 @@ func TestFailuresAreLinesOfLevelError(t *testing.T) {
 	env := w.env()
 	with := func(variables ...string) []string { return append(env[:len(env):len(env)], variables...) }
 	away := with("DATABASE_URL=postgres://user:password@127.0.0.1:1/away")
+	onDisk(w) // or nothing says that this folder is the tracks'
 	w.exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', '../outside.flac')`, track.NewID())
 
 	for name, failure := range map[string]struct {
