@@ -147,13 +147,15 @@ func (u *Upload) sendParts(ctx context.Context, spec track.ObjectSpec, src sourc
 }
 
 // abort gives an upload up, also when the run is stopped: its parts are paid for until
-// somebody does. A part that was on its way may still have come in after that, hence twice.
+// somebody does. A part that was on its way may still have come in after that, hence again.
 func (u *Upload) abort(ctx context.Context, key, multipartID string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 6*time.Second)
 	defer cancel()
 	err := u.Large.AbortMultipart(ctx, key, multipartID)
-	if pause(ctx, 200*time.Millisecond) == nil {
-		err = u.Large.AbortMultipart(ctx, key, multipartID)
+	for _, later := range []time.Duration{200 * time.Millisecond, time.Second} {
+		if pause(ctx, later) == nil {
+			err = u.Large.AbortMultipart(ctx, key, multipartID)
+		}
 	}
 	return err
 }
