@@ -64,47 +64,47 @@ func ecKey(t *testing.T) crypto.Signer {
 
 // store puts content into the bucket, and returns its version.
 func (s *stage) store(key string) string {
-	s.T.Helper()
-	put, err := s.S3.SignPut(s.T.Context(), track.PutSpec{Key: key, Size: int64(len(content)), ContentType: "audio/flac", TTL: time.Minute})
+	s.Helper()
+	put, err := s.S3.SignPut(s.Context(), track.PutSpec{Key: key, Size: int64(len(content)), ContentType: "audio/flac", TTL: time.Minute})
 	if err != nil {
-		s.T.Fatal(err)
+		s.Fatal(err)
 	}
 	if status, _, body := s.send(http.MethodPut, put.URL, put.Headers, content); status != 200 {
-		s.T.Fatal(status, body)
+		s.Fatal(status, body)
 	}
-	object, err := s.S3.Head(s.T.Context(), key, "")
+	object, err := s.S3.Head(s.Context(), key, "")
 	if err != nil {
-		s.T.Fatal(err)
+		s.Fatal(err)
 	}
 	return object.VersionID
 }
 
 func (s *stage) send(method, url string, headers map[string]string, content string) (int, http.Header, string) {
-	s.T.Helper()
-	r, err := http.NewRequestWithContext(s.T.Context(), method, url, strings.NewReader(content))
+	s.Helper()
+	r, err := http.NewRequestWithContext(s.Context(), method, url, strings.NewReader(content))
 	if err != nil {
-		s.T.Fatal(err)
+		s.Fatal(err)
 	}
 	for name, value := range headers {
 		r.Header.Set(name, value)
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
-		s.T.Fatal(err)
+		s.Fatal(err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		s.T.Fatal(err)
+		s.Fatal(err)
 	}
 	return response.StatusCode, response.Header, string(body)
 }
 
 func (s *stage) sign(spec track.GetSpec) string {
-	s.T.Helper()
-	signed, err := s.SignGet(s.T.Context(), spec)
+	s.Helper()
+	signed, err := s.SignGet(s.Context(), spec)
 	if err != nil {
-		s.T.Fatal(err)
+		s.Fatal(err)
 	}
 	return signed.URL
 }

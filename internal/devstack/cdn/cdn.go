@@ -178,7 +178,7 @@ func (d *Distribution) serve(w http.ResponseWriter, r *http.Request) error {
 	var content io.ReadSeeker = bytes.NewReader(c.bytes)
 	if c.bytes == nil {
 		from := &remote{ctx: r.Context(), origin: d.Origin, object: c.object}
-		defer from.Close()
+		defer func() { _ = from.Close() }() // it was read from
 		content = from
 	}
 	http.ServeContent(w, r, "", c.object.ModTime, content)
