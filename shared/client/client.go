@@ -108,14 +108,14 @@ type Upload struct {
 // with fresh URLs: that is how an interrupted upload is taken up.
 func (c *Client) Open(ctx context.Context, idempotencyKey string, r Request) (Ticket, error) {
 	var t Ticket
-	err := c.call(ctx, http.MethodPost, "/v1/uploads", idempotencyKey, r, &t)
+	err := c.callOnce(ctx, call{http.MethodPost, "/v1/uploads", idempotencyKey}, r, &t)
 	return t, err
 }
 
 // Get reads an upload.
 func (c *Client) Get(ctx context.Context, id string) (Upload, error) {
 	var u Upload
-	err := c.call(ctx, http.MethodGet, "/v1/uploads/"+id, "", nil, &u)
+	err := c.call(ctx, http.MethodGet, "/v1/uploads/"+id, nil, &u)
 	return u, err
 }
 
@@ -124,7 +124,7 @@ func (c *Client) SignParts(ctx context.Context, id string, parts ...WantedPart) 
 	var answer struct {
 		Parts []SignedPart `json:"parts"`
 	}
-	err := c.call(ctx, http.MethodPost, "/v1/uploads/"+id+"/parts", "", map[string]any{"parts": parts}, &answer)
+	err := c.call(ctx, http.MethodPost, "/v1/uploads/"+id+"/parts", map[string]any{"parts": parts}, &answer)
 	return answer.Parts, err
 }
 
@@ -145,12 +145,19 @@ func (c *Client) CompleteWith(ctx context.Context, id string, parts []track.Part
 		body["checksum"] = sum
 	}
 	var u Upload
-	err := c.call(ctx, http.MethodPost, "/v1/uploads/"+id+"/complete", "", body, &u)
+	err := c.call(ctx, http.MethodPost, "/v1/uploads/"+id+"/complete", body, &u)
 	return u, err
 }
 
 // call sends one request of the API, again and again while it fails in passing.
-func (c *Client) call(ctx context.Context, method, path, idempotencyKey string, body, answer any) error {
+func (c *Client) call(ctx context.Context, method, path string, body, answer any) error {
+	return c.callOnce(ctx, call{method, path, ""}, body, answer)
+}
+
+// call is a request; with an idempotency key the server carries it out once.
+type call struct{ method, path, idempotencyKey string }
+
+func (c *Client) callOnce(ctx context.Context, what call, body, answer any) error {
 	var payload []byte
 	if body != nil {
 		var err error
@@ -159,7 +166,7 @@ func (c *Client) call(ctx context.Context, method, path, idempotencyKey string, 
 		}
 	}
 	return c.retry(ctx, func(int) error {
-		request, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(payload))
+		request, err := http.NewRequestWithContext(ctx, what.method, c.url+what.path, bytes.NewReader(payload))
 		if err != nil {
 			return err
 		}
@@ -167,8 +174,8 @@ func (c *Client) call(ctx context.Context, method, path, idempotencyKey string, 
 		if body != nil {
 			request.Header.Set("Content-Type", "application/json")
 		}
-		if idempotencyKey != "" {
-			request.Header.Set("Idempotency-Key", idempotencyKey)
+		if what.idempotencyKey != "" {
+			request.Header.Set("Idempotency-Key", what.idempotencyKey)
 		}
 		return c.do(request, answer)
 	})

@@ -30,20 +30,20 @@ func (c *Client) List(ctx context.Context, state track.UploadState, after string
 		query.Set("limit", strconv.Itoa(limit))
 	}
 	var p Page
-	err := c.call(ctx, http.MethodGet, "/v1/uploads?"+query.Encode(), "", nil, &p)
+	err := c.call(ctx, http.MethodGet, "/v1/uploads?"+query.Encode(), nil, &p)
 	return p, err
 }
 
 // Abort gives an upload up. It may be repeated; an upload that is stored stays so, with a
 // Problem of the code already_stored.
 func (c *Client) Abort(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodDelete, "/v1/uploads/"+url.PathEscape(id), "", nil, nil)
+	return c.call(ctx, http.MethodDelete, "/v1/uploads/"+url.PathEscape(id), nil, nil)
 }
 
 // SetTitle gives one of the user's tracks another title, and returns the track.
 func (c *Client) SetTitle(ctx context.Context, trackID, title string) (track.Track, error) {
 	var t track.Track
-	err := c.call(ctx, http.MethodPatch, "/v1/tracks/"+url.PathEscape(trackID), "", map[string]string{"title": title}, &t)
+	err := c.call(ctx, http.MethodPatch, "/v1/tracks/"+url.PathEscape(trackID), map[string]string{"title": title}, &t)
 	return t, err
 }
 
@@ -59,7 +59,7 @@ type Playable struct {
 // track, anybody's. What plays longer than the URL lives asks again.
 func (c *Client) Audio(ctx context.Context, trackID string) (Playable, error) {
 	var p Playable
-	err := c.call(ctx, http.MethodGet, "/v1/tracks/"+url.PathEscape(trackID)+"/audio?redirect=0", "", nil, &p)
+	err := c.call(ctx, http.MethodGet, "/v1/tracks/"+url.PathEscape(trackID)+"/audio?redirect=0", nil, &p)
 	return p, err
 }
 
@@ -75,6 +75,6 @@ func (c *Client) Playback(ctx context.Context, trackIDs ...string) ([]Played, er
 	var answer struct {
 		Tracks []Played `json:"tracks"`
 	}
-	err := c.call(ctx, http.MethodPost, "/v1/playback", "", map[string][]string{"track_ids": trackIDs}, &answer)
+	err := c.call(ctx, http.MethodPost, "/v1/playback", map[string][]string{"track_ids": trackIDs}, &answer)
 	return answer.Tracks, err
 }

@@ -48,7 +48,7 @@ func (in *Ingester) checksums(
 	switch {
 	case len(h) == 0:
 	case object.Size <= largeObject:
-		_, err = readOn(ctx, b, object, h, 0, nil)
+		_, err = readOn(ctx, b, object, hashing{hash: h})
 	default:
 		err = in.readLarge(ctx, b, track.Reading{UploadID: id, VersionID: object.VersionID}, object, h)
 	}
@@ -144,7 +144,7 @@ func (in *Ingester) readLarge(ctx context.Context, b Backend, r track.Reading, o
 		}
 		return in.Uploads.SaveReading(ctx, r, hold)
 	}
-	offset, err := readOn(ctx, b, object, h, r.Offset, func(offset int64) error { return save(ctx, offset, readingHold) })
+	offset, err := readOn(ctx, b, object, hashing{h, r.Offset, func(offset int64) error { return save(ctx, offset, readingHold) }})
 	// Also when time is up: the next try goes on from here, at once.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastNote)
 	defer cancel()
@@ -170,9 +170,17 @@ func (in *Ingester) beginReading(ctx context.Context, r track.Reading) (track.Re
 	}
 }
 
-// readOn reads an object from offset on into h, and returns how far it came. It tells so now and
-// then. An object that is cut off says nothing about the bytes that are left.
-func readOn(ctx context.Context, b Backend, object track.Object, h io.Writer, offset int64, tell func(int64) error) (int64, error) {
+// hashing is a hash that has read the first offset bytes of an object.
+type hashing struct {
+	hash   io.Writer
+	offset int64
+	tell   func(offset int64) error // is told now and then; nil: nobody is
+}
+
+// readOn reads the rest of an object, and returns how far it came. An object that is cut off says
+// nothing about the bytes that are left.
+func readOn(ctx context.Context, b Backend, object track.Object, h hashing) (int64, error) {
+	offset := h.offset
 	if offset == object.Size {
 		return offset, nil
 	}
@@ -182,15 +190,15 @@ func readOn(ctx context.Context, b Backend, object track.Object, h io.Writer, of
 	}
 	defer body.Close()
 	for {
-		n, err := io.CopyN(h, body, savedEvery)
+		n, err := io.CopyN(h.hash, body, savedEvery)
 		offset += n
 		switch {
 		case errors.Is(err, io.EOF) && offset == object.Size:
 			return offset, nil
 		case errors.Is(err, io.EOF):
 			err = io.ErrUnexpectedEOF
-		case err == nil && tell != nil:
-			err = tell(offset)
+		case err == nil && h.tell != nil:
+			err = h.tell(offset)
 		}
 		if err != nil {
 			return offset, fmt.Errorf("read %q: %w: %w", object.Key, track.ErrUnavailable, err)

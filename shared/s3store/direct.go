@@ -31,8 +31,14 @@ type direct struct {
 	prove  func(ctx context.Context) error
 }
 
+// payload is what a request sends: the first size bytes of body; none where size is 0.
+type payload struct {
+	body io.ReaderAt
+	size int64
+}
+
 // send makes one request. The body is closed by the caller; it is nil after an error.
-func (d *direct) send(ctx context.Context, method, key string, headers []header, body io.ReaderAt, size int64) (*http.Response, error) {
+func (d *direct) send(ctx context.Context, method, key string, headers []header, sent payload) (*http.Response, error) {
 	if err := d.prove(ctx); err != nil {
 		return nil, err
 	}
@@ -57,9 +63,9 @@ func (d *direct) send(ctx context.Context, method, key string, headers []header,
 		Host:   d.bucket.Host,
 		Header: make(http.Header, len(headers)+2),
 	}
-	if size > 0 {
-		req.ContentLength = size
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(body, 0, size)), nil }
+	if sent.size > 0 {
+		req.ContentLength = sent.size
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(sent.body, 0, sent.size)), nil }
 		req.Body, _ = req.GetBody()
 	}
 	var names, lines strings.Builder
@@ -78,35 +84,48 @@ func (d *direct) send(ctx context.Context, method, key string, headers []header,
 	return d.client.Do(req.WithContext(ctx))
 }
 
-// create is one try at Create; ok tells whether it settled the matter.
-func (d *direct) create(
-	ctx context.Context, key, contentType string, checksum track.Checksum, body io.ReaderAt, size int64,
-) (versionID string, ok bool, err error) {
+// create is one try at Create; ok tells whether it settled the matter. Of the object it says what S3 answered.
+func (d *direct) create(ctx context.Context, spec track.ObjectSpec, body io.ReaderAt) (created track.Object, ok bool, err error) {
+	checksum := track.NewCRC64NVME(spec.Digest.CRC64NVME)
 	headers := []header{
-		{"content-length", strconv.FormatInt(size, 10)},
+		{"content-length", strconv.FormatInt(spec.Digest.Size, 10)},
 		{"if-none-match", "*"},
 		{checksum.Algorithm.Header(), checksum.Value},
 	}
-	if contentType != "" {
-		headers = append(headers, header{"content-type", contentType})
+	if spec.ContentType != "" {
+		headers = append(headers, header{"content-type", spec.ContentType})
 	}
-	response, err := d.send(ctx, http.MethodPut, key, headers, body, size)
+	response, err := d.send(ctx, http.MethodPut, spec.Key, headers, payload{body, spec.Digest.Size})
 	if err != nil {
-		return "", false, nil
+		return created, false, nil
 	}
 	defer drain(response)
 	switch {
 	case response.StatusCode == http.StatusOK && response.Header.Get("ETag") != "":
-		return response.Header.Get("x-amz-version-id"), true, nil
+		created = answered(spec, response.Header.Get("x-amz-version-id"), response.Header.Get(checksum.Algorithm.Header()))
+		// AWS and others say how many bytes they have; a server that does not was told how many there are.
+		if size, err := strconv.ParseInt(response.Header.Get("x-amz-object-size"), 10, 64); err == nil {
+			created.Size = size
+		}
+		return created, true, nil
 	case response.StatusCode == http.StatusPreconditionFailed:
-		return "", true, fmt.Errorf("create %q: %w", key, track.ErrExists)
+		return created, true, fmt.Errorf("create %q: %w", spec.Key, track.ErrExists)
 	}
-	return "", false, nil
+	return created, false, nil
+}
+
+// answered describes an object by the answer to its PUT: the checksum is the one that S3 computed over what it received,
+// and is left out where it said none.
+func answered(spec track.ObjectSpec, versionID, crc64nvme string) track.Object {
+	return track.Object{
+		Key: spec.Key, VersionID: versionID, Size: spec.Digest.Size, ContentType: spec.ContentType,
+		Checksums: checksums(map[track.Algorithm]*string{track.CRC64NVME: &crc64nvme}),
+	}
 }
 
 // head is one try at Head of the current version; ok tells whether it settled the matter.
 func (d *direct) head(ctx context.Context, key string) (object track.Object, ok bool) {
-	response, err := d.send(ctx, http.MethodHead, key, []header{{"x-amz-checksum-mode", "ENABLED"}}, nil, 0)
+	response, err := d.send(ctx, http.MethodHead, key, []header{{"x-amz-checksum-mode", "ENABLED"}}, payload{})
 	if err != nil {
 		return object, false
 	}

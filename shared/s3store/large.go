@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -51,10 +50,10 @@ func (s *Store) CompleteLarge(
 ) (track.Object, error) {
 	key, size := spec.Key, spec.Digest.Size
 	checksum := track.NewCRC64NVME(spec.Digest.CRC64NVME)
-	versionID, err := s.complete(ctx, key, multipartID, size, parts, func(input *s3.CompleteMultipartUploadInput) {
-		input.ChecksumCRC64NVME = aws.String(checksum.Value)
-		input.ChecksumType = types.ChecksumTypeFullObject
-	})
+	versionID, err := s.complete(ctx, &s3.CompleteMultipartUploadInput{
+		Key: &key, UploadId: &multipartID, MpuObjectSize: &size,
+		ChecksumCRC64NVME: &checksum.Value, ChecksumType: types.ChecksumTypeFullObject,
+	}, parts)
 	if err != nil {
 		return track.Object{}, err
 	}

@@ -57,13 +57,16 @@ func (s *Store) ListParts(ctx context.Context, key, multipartID string) ([]track
 // to it. track.ErrExists and track.ErrNotFound may both follow a completion that was carried
 // out, though its answer was lost: Head tells.
 func (s *Store) CompleteMultipart(ctx context.Context, key, multipartID string, size int64, parts []track.Part) error {
-	_, err := s.complete(ctx, key, multipartID, size, parts, func(*s3.CompleteMultipartUploadInput) {})
+	input := &s3.CompleteMultipartUploadInput{Key: &key, UploadId: &multipartID}
+	if size > 0 {
+		input.MpuObjectSize = &size
+	}
+	_, err := s.complete(ctx, input, parts)
 	return err
 }
 
-func (s *Store) complete(
-	ctx context.Context, key, multipartID string, size int64, parts []track.Part, more func(*s3.CompleteMultipartUploadInput),
-) (versionID string, err error) {
+// complete makes an object of the parts of the upload that input names.
+func (s *Store) complete(ctx context.Context, input *s3.CompleteMultipartUploadInput, parts []track.Part) (versionID string, err error) {
 	completed := make([]types.CompletedPart, len(parts))
 	for i, p := range parts {
 		completed[i] = types.CompletedPart{PartNumber: aws.Int32(p.Number), ETag: aws.String(p.ETag)}
@@ -71,24 +74,15 @@ func (s *Store) complete(
 			completed[i].ChecksumCRC64NVME = &p.Checksum.Value
 		}
 	}
-	input := &s3.CompleteMultipartUploadInput{
-		Bucket:          &s.bucket,
-		Key:             &key,
-		UploadId:        &multipartID,
-		IfNoneMatch:     aws.String("*"),
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: completed},
-	}
-	if size > 0 {
-		input.MpuObjectSize = &size
-	}
-	more(input)
+	input.Bucket, input.IfNoneMatch = &s.bucket, aws.String("*")
+	input.MultipartUpload = &types.CompletedMultipartUpload{Parts: completed}
 	out, err := s.client.CompleteMultipartUpload(ctx, input)
 	switch codeOf(err) {
 	case "InvalidRequest", "MalformedXML": // too small altogether, or too few: nothing else in it can be wrong
 		err = fmt.Errorf("%w: %w", track.ErrInvalidParts, err)
 	}
 	if err != nil {
-		return "", failure(ctx, "complete the multipart upload of", key, err)
+		return "", failure(ctx, "complete the multipart upload of", *input.Key, err)
 	}
 	return aws.ToString(out.VersionId), nil
 }

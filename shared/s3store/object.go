@@ -133,22 +133,20 @@ func (b *body) Read(p []byte) (int, error) {
 
 // Create stores the bytes of body under a new key. S3 checks them against spec.Digest; other
 // bytes are track.ErrMismatch. track.ErrExists tells that the key is there, be it by an earlier
-// attempt of this very call: Head tells by what bytes. The object's ModTime is not known.
+// attempt of this very call: Head tells by what bytes. The object is as S3's answer describes it:
+// the checksum is that of what S3 received, and is not there where it said none; ModTime is not known.
 // The body is the caller's again when Create returns.
 func (s *Store) Create(ctx context.Context, spec track.ObjectSpec, body io.ReaderAt) (track.Object, error) {
-	key, contentType, size := spec.Key, spec.ContentType, spec.Digest.Size
 	loan := &loan{body: body}
 	defer loan.end()
-	checksum := track.NewCRC64NVME(spec.Digest.CRC64NVME)
-	created := track.Object{Key: key, Size: size, ContentType: contentType, Checksums: []track.Checksum{checksum}}
-	if versionID, ok, err := s.direct.create(ctx, key, contentType, checksum, loan, size); ok {
-		created.VersionID = versionID
+	if created, ok, err := s.direct.create(ctx, spec, loan); ok {
 		return created, err
 	}
+	checksum, size := track.NewCRC64NVME(spec.Digest.CRC64NVME), spec.Digest.Size
 	out, err := s.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket:            &s.bucket,
-		Key:               &key,
-		ContentType:       optional(contentType),
+		Key:               &spec.Key,
+		ContentType:       optional(spec.ContentType),
 		ContentLength:     &size,
 		ChecksumCRC64NVME: &checksum.Value,
 		IfNoneMatch:       aws.String("*"),
@@ -158,9 +156,12 @@ func (s *Store) Create(ctx context.Context, spec track.ObjectSpec, body io.Reade
 		err = errNotS3
 	}
 	if err != nil {
-		return track.Object{}, failure(ctx, "create", key, err)
+		return track.Object{}, failure(ctx, "create", spec.Key, err)
 	}
-	created.VersionID = aws.ToString(out.VersionId)
+	created := answered(spec, aws.ToString(out.VersionId), aws.ToString(out.ChecksumCRC64NVME))
+	if out.Size != nil {
+		created.Size = *out.Size
+	}
 	return created, nil
 }
 

@@ -88,17 +88,25 @@ type Transitions interface {
 
 // Tracks reads and changes a creator's tracks. Deleted and others' are track.ErrNotFound.
 type Tracks interface {
+	// Track returns one. It reads only.
 	Track(ctx context.Context, creator, id track.ID) (track.Track, error)
 	// TracksByID returns tracks in no particular order, whoever's they are, and leaves out
 	// those that are not there or are deleted.
 	TracksByID(ctx context.Context, ids []track.ID) ([]track.Track, error)
+	// SetTitle changes the title and returns the track as it then is. track.ErrLocked: somebody else holds the row;
+	// track.ErrRefused: the platform's table does not take it. It may be repeated.
 	SetTitle(ctx context.Context, creator, id track.ID, title string) (track.Track, error)
+	// DeleteTrack marks a track as deleted and gives its open uploads up, both or neither; its bytes stay for the grace.
+	// Errors as of SetTitle. A second call is track.ErrNotFound. After track.ErrUnavailable it may be deleted.
 	DeleteTrack(ctx context.Context, creator, id track.ID) error
 }
 
 // Sessions keeps companion sessions by the SHA-256 of their tokens.
 type Sessions interface {
+	// OpenSession enters one, and returns when it ends, by the database's clock. A hash that is there already is
+	// track.ErrExists. After track.ErrUnavailable it may be open, and nobody has its token.
 	OpenSession(ctx context.Context, tokenHash [32]byte, user track.ID, life time.Duration) (expires time.Time, err error)
+	// SessionUser returns whose session it is; track.ErrNotFound where there is none, or it is over. It reads only.
 	SessionUser(ctx context.Context, tokenHash [32]byte) (track.ID, error)
 }
 
@@ -126,11 +134,16 @@ type Signer interface {
 
 // Multiparts handles multipart uploads on a storage backend.
 type Multiparts interface {
+	// CreateMultipart begins an upload. Each call begins one of its own; after track.ErrUnavailable there may be one that
+	// nobody knows of, which the sweep aborts when it is old.
 	CreateMultipart(ctx context.Context, key, contentType string) (id string, err error)
 	// ListParts returns all parts; track.ErrNotFound where there is no such upload (any more).
 	ListParts(ctx context.Context, key, multipartID string) ([]track.Part, error)
-	// CompleteMultipart may fail though it took effect; size 0 is not known.
+	// CompleteMultipart makes an object of parts, in the order of their numbers; size 0 is not known. A list that does not
+	// fit what was uploaded is track.ErrInvalidParts. It may be repeated; track.ErrExists and track.ErrNotFound may follow
+	// a call that took effect though its answer was lost.
 	CompleteMultipart(ctx context.Context, key, multipartID string, size int64, parts []track.Part) error
+	// AbortMultipart ends an upload and removes its parts; one that is over is no error. It may be repeated.
 	AbortMultipart(ctx context.Context, key, multipartID string) error
 }
 
