@@ -85,7 +85,7 @@ func TestTemplateConfiguresTheFunctions(t *testing.T) {
 		"new files on disk": with(production, map[string]string{
 			"TrackStorageBackend": "local", "TrackLocalUrl": "https://disk.example.com", "TrackLocalSecretArn": production["JwtSecretArn"],
 		}),
-		"keys by URL": with(production, map[string]string{"JwtSecretArn": "", "JwtJwksUrl": "https://login.example.com/jwks.json"}),
+		"keys by URL": with(production, map[string]string{"JwtSecretArn": "", "JwtJwksUrl": "https://login.example.com/jwks.json", "JwtIssuer": "https://login.example.com/"}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -248,17 +248,18 @@ func testPrivileges(t *testing.T, s *stack) {
 			on("<"+name+"Logs.Arn>", "logs:CreateLogStream", "logs:PutLogEvents")...)
 	}
 	uploads, migrated := bucket+"/uploads/*", bucket+"/tracks/*"
+	identity := on(bucket+"/.trackstore/bucket-id", "s3:GetObject", "s3:PutObject") // who the bucket is
 	want := map[string][]string{
-		"PresignUploadFunctionRole": slices.Concat(function("PresignUpload"), on(bucket, "s3:ListBucket"),
+		"PresignUploadFunctionRole": slices.Concat(function("PresignUpload"), identity, on(bucket, "s3:ListBucket"),
 			on(uploads, "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:GetObject", "s3:GetObjectVersion"),
 			on(migrated, "s3:GetObject", "s3:GetObjectVersion")),
-		"ObjectCreatedFunctionRole": slices.Concat(function("ObjectCreated"), on(bucket, "s3:ListBucket"),
+		"ObjectCreatedFunctionRole": slices.Concat(function("ObjectCreated"), identity, on(bucket, "s3:ListBucket"),
 			on("<ObjectCreatedQueue.Arn>", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
 			on(uploads, "s3:GetObject", "s3:GetObjectVersion")),
-		"MigrateBatchFunctionRole": slices.Concat(function("MigrateBatch"), on(bucket, "s3:ListBucket"),
+		"MigrateBatchFunctionRole": slices.Concat(function("MigrateBatch"), identity, on(bucket, "s3:ListBucket"),
 			on(uploads, "s3:GetObject", "s3:GetObjectVersion"),
 			on(migrated, "s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion")),
-		"SweepUploadsFunctionRole": slices.Concat(function("SweepUploads"), on(bucket, "s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"),
+		"SweepUploadsFunctionRole": slices.Concat(function("SweepUploads"), identity, on(bucket, "s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"),
 			on(uploads, "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"),
 			on(migrated, "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload")),
 		"DeliverEventsFunctionRole": function("DeliverEvents"),
