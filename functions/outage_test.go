@@ -61,7 +61,7 @@ func testSilence(t *testing.T, p *programs) {
 		{"migrate-batch/default", "S3", 8, 8, onDisk, "S3 does not answer", true, `"migrated":1`},
 		{"sweep-uploads/schedule", "database", 4, 4, (*world).upload, "out of reach", true, `"stored":1`},
 		{"sweep-uploads/schedule", "S3", 4, 4, (*world).upload, "reach s3", true, `"stored":1`},
-		{"migrate-schema/invoke", "database", 4, 4, nil, "time was over", true, `"to"`},
+		{"migrate-schema/invoke", "database", 4, 4, nil, "deadline exceeded", true, `"to"`},
 	} {
 		t.Run(c.event+" without "+c.away, func(t *testing.T) {
 			t.Parallel()
