@@ -108,7 +108,7 @@ type Upload struct {
 // with fresh URLs: that is how an interrupted upload is taken up.
 func (c *Client) Open(ctx context.Context, idempotencyKey string, r Request) (Ticket, error) {
 	var t Ticket
-	err := c.callOnce(ctx, call{http.MethodPost, "/v1/uploads", idempotencyKey}, r, &t)
+	err := c.callKeyed(ctx, call{http.MethodPost, "/v1/uploads", idempotencyKey}, r, &t)
 	return t, err
 }
 
@@ -151,13 +151,14 @@ func (c *Client) CompleteWith(ctx context.Context, id string, parts []track.Part
 
 // call sends one request of the API, again and again while it fails in passing.
 func (c *Client) call(ctx context.Context, method, path string, body, answer any) error {
-	return c.callOnce(ctx, call{method, path, ""}, body, answer)
+	return c.callKeyed(ctx, call{method, path, ""}, body, answer)
 }
 
-// call is a request; with an idempotency key the server carries it out once.
+// call is a request; with an idempotency key the server carries it out once, however often it is sent.
 type call struct{ method, path, idempotencyKey string }
 
-func (c *Client) callOnce(ctx context.Context, what call, body, answer any) error {
+// callKeyed is call for what has a key.
+func (c *Client) callKeyed(ctx context.Context, what call, body, answer any) error {
 	var payload []byte
 	if body != nil {
 		var err error

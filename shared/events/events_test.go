@@ -313,3 +313,17 @@ func TestOldEventsAreForgotten(t *testing.T) {
 		t.Errorf("forgot %d, %v, want the one that nobody took", got, err)
 	}
 }
+
+func TestEventsAreListed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write(track.NewID(), 1, 5)
+	last, err := r.store.LastEvents(t.Context(), 2)
+	if err != nil || len(last) != 2 || last[0].Seq != 4 || last[1].Seq != 5 || last[1].Webhook != track.EventWaiting {
+		t.Errorf("the last: %+v, %v", last, err)
+	}
+	after, err := r.store.EventsAfter(t.Context(), 1, 2)
+	if err != nil || len(after) != 2 || after[0].Seq != 2 || after[1].Seq != 3 {
+		t.Errorf("those after the first: %+v, %v", after, err)
+	}
+}

@@ -92,28 +92,30 @@ func (s *Store) CountEvents(ctx context.Context) (counts map[track.EventReceiver
 
 // EventsAfter returns up to limit events that came after the one with the number seq, the oldest first.
 func (s *Store) EventsAfter(ctx context.Context, seq int64, limit int) ([]track.EventRow, error) {
-	return s.eventRows(ctx, seq, limit)
+	return s.eventRows(ctx, s.sql("events_after"), seq, limit)
 }
 
 // LastEvents returns the last events, up to limit, the oldest first.
 func (s *Store) LastEvents(ctx context.Context, limit int) ([]track.EventRow, error) {
-	const newest = -1
-	return s.eventRows(ctx, newest, limit)
+	return s.eventRows(ctx, s.sql("last_events"), limit)
 }
 
-func (s *Store) eventRows(ctx context.Context, seq int64, limit int) (found []track.EventRow, err error) {
+func (s *Store) eventRows(ctx context.Context, sql string, args ...any) (found []track.EventRow, err error) {
 	err = retry(ctx, func() error {
-		rows, err := s.pool.Query(ctx, s.sql("recent_events"), seq, limit)
+		rows, err := s.pool.Query(ctx, sql, args...)
 		if err != nil {
 			return err
 		}
-		found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e track.EventRow, err error) {
-			err = row.Scan(&e.Seq, &e.ID, &e.TrackID, &e.Type, &e.Data, &e.CreatedAt, &e.Bus, &e.BusError, &e.Webhook, &e.WebhookError)
-			return e, err
-		})
+		found, err = pgx.CollectRows(rows, scanEventRow)
 		return err
 	})
 	return found, s.failure("read events", err)
+}
+
+// scanEventRow reads the event_row_columns.
+func scanEventRow(row pgx.CollectableRow) (e track.EventRow, err error) {
+	err = row.Scan(&e.Seq, &e.ID, &e.TrackID, &e.Type, &e.Data, &e.CreatedAt, &e.Bus, &e.BusError, &e.Webhook, &e.WebhookError)
+	return e, err
 }
 
 // ForgetEvents removes up to limit events that are older than delivered and at their end for every receiver, or older

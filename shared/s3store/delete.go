@@ -46,8 +46,9 @@ func (s *Store) Remove(ctx context.Context, key string, mayGo func(context.Conte
 }
 
 type version struct {
-	id      *string // nil: whatever is there
-	created time.Time
+	id       *string // nil: whatever is there
+	created  time.Time
+	isMarker bool // a delete marker, which has no bytes
 }
 
 // versions returns all of a key, the oldest first: a crash between their deletions then
@@ -63,18 +64,18 @@ func (s *Store) versions(ctx context.Context, key string) ([]version, error) {
 		if err != nil {
 			return nil, err
 		}
-		add := func(found, id *string, created *time.Time) {
+		add := func(found *string, v version) {
 			if aws.ToString(found) == key {
-				all = append(all, version{id, aws.ToTime(created)})
+				all = append(all, v)
 			} else {
 				longer = true // they come by key: after the first longer one there are no more
 			}
 		}
 		for _, v := range page.Versions {
-			add(v.Key, v.VersionId, v.LastModified)
+			add(v.Key, version{v.VersionId, aws.ToTime(v.LastModified), false})
 		}
 		for _, marker := range page.DeleteMarkers {
-			add(marker.Key, marker.VersionId, marker.LastModified)
+			add(marker.Key, version{marker.VersionId, aws.ToTime(marker.LastModified), true})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b version) int { return a.created.Compare(b.created) })
@@ -95,44 +96,27 @@ func isUnsupported(err error) bool {
 // the key's current one. Else it removes nothing, and reports false. With dryRun it only reports. A marker has no bytes:
 // nothing is lost by removing it, however often.
 func (s *Store) RemoveDeleteMarkers(ctx context.Context, key, versionID string, dryRun bool) (bool, error) {
-	var markers []string
-	var pinned time.Time
-	var others []time.Time
-	created := make(map[string]time.Time)
-	pages := s3.NewListObjectVersionsPaginator(s.client, &s3.ListObjectVersionsInput{Bucket: &s.bucket, Prefix: &key})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return false, failure(ctx, "list the versions of", key, err)
-		}
-		for _, v := range page.Versions {
-			switch at := aws.ToTime(v.LastModified); {
-			case aws.ToString(v.Key) != key:
-			case aws.ToString(v.VersionId) == versionID:
-				pinned = at
-			default:
-				others = append(others, at)
-			}
-		}
-		for _, m := range page.DeleteMarkers {
-			if aws.ToString(m.Key) == key {
-				markers = append(markers, aws.ToString(m.VersionId))
-				created[aws.ToString(m.VersionId)] = aws.ToTime(m.LastModified)
-			}
-		}
+	all, err := s.versions(ctx, key)
+	if err != nil {
+		return false, failure(ctx, "list the versions of", key, err)
 	}
-	// Of two that came within one second S3 does not say which was first: then this is not provably safe.
-	if pinned.IsZero() || slices.ContainsFunc(others, func(at time.Time) bool { return !at.Before(pinned) }) {
+	is := func(v version) bool { return aws.ToString(v.id) == versionID }
+	at := slices.IndexFunc(all, is)
+	if at < 0 {
 		return false, nil
 	}
-	for _, id := range markers {
-		if dryRun || created[id].Before(pinned) {
+	pinned := all[at].created
+	// Of two that came within one second S3 does not say which was first: then this is not provably safe.
+	if slices.ContainsFunc(all, func(v version) bool { return !v.isMarker && !is(v) && !v.created.Before(pinned) }) {
+		return false, nil
+	}
+	for _, v := range all {
+		if !v.isMarker || dryRun || v.created.Before(pinned) {
 			continue
 		}
-		_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key, VersionId: &id})
-		if err := failure(ctx, "take the delete marker off", key, err); err != nil && !errors.Is(err, track.ErrNotFound) {
+		if err := s.RemoveVersion(ctx, key, *v.id); err != nil {
 			return false, err
 		}
 	}
-	return len(markers) > 0, nil
+	return slices.ContainsFunc(all, func(v version) bool { return v.isMarker }), nil
 }
