@@ -39,12 +39,7 @@
 		WHEN (t.storage_backend::text, t.file_path::text, t.file_version) = ('local', moved.new_path, moved.file_version)
 		THEN t.id ELSE ('trackstore: a trigger makes something else of the row' || left(t.id::text, 0))::uuid
 	END AS track_id, CASE WHEN $2::boolean THEN {{event_data}} END AS data
-), told AS (
-	INSERT INTO track_events (track_id, type, data) SELECT track_id, 'moved', data FROM flipped WHERE $2::boolean ORDER BY track_id
-), wanted AS (
-	DELETE FROM track_discards d USING notes
-	WHERE d.id = notes.id AND notes.removed_at IS NULL AND notes.track_id IN (SELECT track_id FROM flipped)
-), settled AS (
+), {{after_flip}}, settled AS (
 	UPDATE track_migrations m
 	SET state = held.state, lease_token = NULL, lease_expires_at = NULL, attempts = held.attempts, error = held.error,
 		locked_since = NULL, locked_at = NULL,

@@ -1,0 +1,8 @@
+-- What follows from the tracks that flipped: with $2 each is told of, and the notes of bytes that are
+-- named again go, those that nobody acts upon yet.
+told AS (
+	INSERT INTO track_events (track_id, type, data) SELECT track_id, 'moved', data FROM flipped WHERE $2::boolean ORDER BY track_id
+), wanted AS (
+	DELETE FROM track_discards d USING notes
+	WHERE d.id = notes.id AND notes.removed_at IS NULL AND notes.track_id IN (SELECT track_id FROM flipped)
+)
