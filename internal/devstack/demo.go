@@ -59,7 +59,7 @@ func (s *stack) seed(ctx context.Context, st stores) error {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO tracks (id, creator_id, title, file_path, file_size, format, content_type, status, storage_backend)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, 'ready', 'local')`,
-			track.NewID(), demoUser, title, name, len(content), track.WAV, track.WAV.ContentType())
+			track.NewTrackID(), demoUser, title, name, len(content), track.WAV, track.WAV.ContentType())
 		if err != nil {
 			return fmt.Errorf("seed demo tracks: %w", err)
 		}

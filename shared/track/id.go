@@ -25,6 +25,18 @@ func NewID() ID {
 	return id
 }
 
+// NewTrackID returns the id of a new track, a version 8 UUID: a random byte, then the time as NewID has it. Object keys
+// begin with it, and S3 makes room by ranges of keys: what is written at one time is spread over 256 places of
+// them, where 256 pages of each index are the only ones that grow.
+func NewTrackID() ID {
+	grows := NewID()
+	id := ID{6: 0x80 | grows[5]>>4, 7: grows[5]<<4 | grows[7]&0x0f}
+	copy(id[1:6], grows[:5])
+	copy(id[8:], grows[8:])
+	_, _ = rand.Read(id[:1])
+	return id
+}
+
 // ParseID reads the canonical 36-character form, in either case.
 func ParseID(s string) (ID, error) {
 	var id ID

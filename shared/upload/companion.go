@@ -83,7 +83,7 @@ func (a *api) companionTicket(user track.ID, method track.Method, file companion
 	}
 	var t track.Ticket
 	t.UserID = user
-	t.TrackID = track.NewID()
+	t.TrackID = track.NewTrackID()
 	t.Title = titleOf(file.name)
 	t.Method = method
 	t.MaxSize = a.Limits.MaxBytes

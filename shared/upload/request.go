@@ -52,7 +52,7 @@ func (a *api) ticket(q *openRequest) (track.Ticket, error) {
 			return t, err
 		}
 		t.Title = *q.Title
-		t.TrackID = track.NewID()
+		t.TrackID = track.NewTrackID()
 	default:
 		t.TrackID = *q.TrackID
 	}
