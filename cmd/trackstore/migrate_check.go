@@ -5,15 +5,18 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
 	"trackstore/shared/migrate"
+	"trackstore/shared/track"
 )
 
 type migrateVerifyCmd struct {
-	Sample share `default:"100%" placeholder:"SHARE" help:"Only this share of the tracks, such as 5%, chosen at random."`
-	JSON   bool  `name:"json" help:"Write a JSON object a line."`
+	After  track.ID `placeholder:"ID" help:"Go on behind this track: an earlier verification says where it came to."`
+	Sample share    `default:"100%" placeholder:"SHARE" help:"Only this share of the tracks, such as 5%, chosen at random."`
+	JSON   bool     `name:"json" help:"Write a JSON object a line."`
 }
 
 // Run verifies.
@@ -29,9 +32,12 @@ func (cmd *migrateVerifyCmd) Run(ctx context.Context, c *console) error {
 	}
 	look := m.look(int64(math.Ceil(float64(now.S3) * float64(cmd.Sample))))
 	v, err := migrate.Verifier{
-		Records: m.ledger, Files: m.disk, Bucket: countedReads{m.bucket, look}, Found: m.finding(cmd.JSON, look),
-	}.Verify(ctx, float64(cmd.Sample))
+		Records: m.ledger, Files: m.disk, Bucket: countedReads{m.bucket, look}, Found: m.finding(cmd.JSON, look), Reached: m.reached(look),
+	}.Verify(ctx, float64(cmd.Sample), cmd.After)
 	look.stop()
+	if !v.After.IsZero() {
+		fmt.Fprintf(m.stderr, "trackstore: --after %s goes on from here\n", v.After)
+	}
 	if err != nil && ctx.Err() == nil {
 		m.partly("%s tracks checked so far, %s findings", humanize.Comma(v.Checked), humanize.Comma(v.Findings))
 		return err
@@ -46,6 +52,21 @@ func (cmd *migrateVerifyCmd) Run(ctx context.Context, c *console) error {
 			humanize.Comma(v.Recorded), humanize.Comma(v.Findings))
 	}
 	return finished(ctx, v.Findings > 0, err)
+}
+
+// reached returns what tells how far a verification came, once a minute, where there is no bar: a process that is killed
+// says nothing at its end.
+func (m *migration) reached(look *lookBar) func(track.ID) {
+	if look != nil {
+		return nil
+	}
+	told := time.Now()
+	return func(after track.ID) {
+		if time.Since(told) >= time.Minute {
+			told = time.Now()
+			fmt.Fprintf(m.stderr, "trackstore: checked up to --after %s\n", after)
+		}
+	}
 }
 
 type migrateAuditCmd struct {

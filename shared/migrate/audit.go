@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +18,9 @@ type Uses interface {
 	// Stored yields every track that names bytes and is not deleted. Of those on S3, FilePath is the
 	// local copy; of local ones there is no Object.
 	Stored(ctx context.Context) iter.Seq2[track.Copies, error]
+	// Named returns those of the keys (backend s3), or of the paths (local), that a track names now which is not
+	// deleted.
+	Named(ctx context.Context, backend string, names []string) (map[string]bool, error)
 	// UseOf tells what an object (backend s3), or a file by any of its paths (local), is for now.
 	UseOf(ctx context.Context, backend string, names ...string) (track.Use, error)
 	// Names reports whether a track's row is still as c says.
@@ -77,7 +80,7 @@ func (p Auditor) Audit(ctx context.Context, grace time.Duration) (Audited, error
 	if err := prove(ctx, p.Files, p.Bucket); err != nil {
 		return Audited{}, err
 	}
-	a := &audit{Auditor: p, grace: grace, keys: newHashSet[string](), paths: newHashSet[string]()}
+	a := &audit{Auditor: p, grace: grace, detours: newHashSet[string]()}
 	every := func(c track.Copies) bool { a.expect(c); return true }
 	if err := each(ctx, p.Uses.Stored(ctx), every, a.row); err != nil {
 		return a.result, err
@@ -86,36 +89,15 @@ func (p Auditor) Audit(ctx context.Context, grace time.Duration) (Audited, error
 	if a.odd, err = p.Files.OddPaths(p.Uses.LeftPaths(ctx, grace)); err != nil {
 		return a.result, err
 	}
-	for file, err := range p.Files.List(ctx, "") {
-		if errors.Is(err, fs.ErrPermission) { // as of the lost+found of a disk
-			a.result.Findings++
-			p.Found(Finding{Kind: LocalUnreadable, Path: file.Key, Detail: err.Error()})
-			continue
-		}
-		if err != nil {
-			return a.result, err
-		}
-		a.result.Files++
-		if !a.paths.has(file.Key) {
-			if err := a.unknown(ctx, track.Local, file); err != nil {
-				return a.result, err
-			}
-		}
+	if err := a.listed(ctx, track.Local, p.Files.List(ctx, ""), &a.result.Files); err != nil {
+		return a.result, err
 	}
 	for _, prefix := range []string{track.MigratedPrefix, track.UploadsPrefix} {
 		if err := a.versions(ctx, prefix); err != nil {
 			return a.result, err
 		}
-		for object, err := range p.Bucket.List(ctx, prefix) {
-			if err != nil {
-				return a.result, err
-			}
-			a.result.Objects++
-			if !a.keys.has(object.Key) {
-				if err := a.unknown(ctx, track.S3, object); err != nil {
-					return a.result, err
-				}
-			}
+		if err := a.listed(ctx, track.S3, p.Bucket.List(ctx, prefix), &a.result.Objects); err != nil {
+			return a.result, err
 		}
 	}
 	return a.result, nil
@@ -124,39 +106,36 @@ func (p Auditor) Audit(ctx context.Context, grace time.Duration) (Audited, error
 // audit is an Audit under way.
 type audit struct {
 	Auditor
-	grace       time.Duration
-	keys, paths hashSet[string]     // that rows name
-	odd         map[string][]string // that rows named
+	grace   time.Duration
+	detours hashSet[string]     // files that rows name by paths that are not plain, by the plain relative one
+	odd     map[string][]string // that rows named
 
 	mu     sync.Mutex
 	result Audited
 }
 
-// expect takes down the bytes that a row names, and those that it keeps beside them: the
-// local copy of a track on S3.
+// expect takes down the file that a row names by a path that is not plain: all others are asked for when they are
+// listed, so that memory does not grow with the number of tracks.
 func (a *audit) expect(c track.Copies) {
-	if c.Object != nil {
-		a.keys.add(c.Object.Key)
-	}
 	if c.FilePath != "" && !c.Purged {
-		if plain, err := a.Files.PlainPaths(c.FilePath); err == nil {
-			a.paths.add(plain[0])
+		if plain, err := a.Files.PlainPaths(c.FilePath); err == nil && !slices.Contains(plain, c.FilePath) {
+			a.detours.add(plain[0])
 		}
 	}
 }
 
-// row looks whether the bytes of a row are there.
-func (a *audit) row(ctx context.Context, c track.Copies) error {
+// row looks whether the bytes of a row are there. It reads none of them.
+func (a *audit) row(ctx context.Context, c track.Copies) (read int64, err error) {
 	found, err := a.lookAt(ctx, c)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if found != nil {
 		if err := prove(ctx, a.Files, a.Bucket); err != nil {
-			return err
+			return 0, err
 		}
 		if names, err := a.Uses.Names(ctx, c); err != nil {
-			return err
+			return 0, err
 		} else if !names {
 			found = nil
 		}
@@ -168,7 +147,7 @@ func (a *audit) row(ctx context.Context, c track.Copies) error {
 		a.result.Findings++
 		a.Found(*found)
 	}
-	return nil
+	return 0, nil
 }
 
 // lookAt returns what is wrong with the bytes of a row, nil for nothing.
@@ -243,39 +222,4 @@ func (a *audit) versions(ctx context.Context, prefix string) error {
 		versions = append(versions, v)
 	}
 	return see()
-}
-
-// unknown looks at bytes that no row named when the rows were read.
-func (a *audit) unknown(ctx context.Context, backend string, o track.Object) error {
-	names := []string{o.Key}
-	if backend == track.Local {
-		if plain, err := a.Files.PlainPaths(o.Key); err == nil {
-			names = append(plain, a.odd[plain[0]]...)
-		}
-	}
-	use, err := a.Uses.UseOf(ctx, backend, names...)
-	if err != nil {
-		return err
-	}
-	if use.Named || use.Pending || use.Leased {
-		return nil
-	}
-	since, what := o.ModTime, "written"
-	if !use.Since.IsZero() {
-		since, what = use.Since, use.Reason
-	}
-	age := time.Since(since)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if age < a.grace {
-		a.result.WithinGrace++
-		return nil
-	}
-	a.result.Findings++
-	f := Finding{TrackID: use.TrackID, Detail: fmt.Sprintf("%d bytes, %s %s ago", o.Size, what, age.Round(time.Second))}
-	if f.Kind, f.StorageKey = ObjectWithoutRow, o.Key; backend == track.Local {
-		f.Kind, f.StorageKey, f.Path = FileWithoutRow, "", o.Key
-	}
-	a.Found(f)
-	return nil
 }

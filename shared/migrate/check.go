@@ -8,8 +8,6 @@ import (
 	"math/rand/v2"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"trackstore/shared/track"
 )
 
@@ -40,9 +38,9 @@ const (
 // Records is what was recorded of tracks on S3. Each call may be repeated, also after
 // track.ErrUnavailable.
 type Records interface {
-	// Recorded yields all tracks on S3 that are not deleted, with what is recorded of their objects.
-	// It ends after an error.
-	Recorded(ctx context.Context) iter.Seq2[track.Copies, error]
+	// Recorded yields the tracks on S3 with greater ids than after that are not deleted, in the order of their
+	// ids, with what is recorded of their objects. It ends after an error.
+	Recorded(ctx context.Context, after track.ID) iter.Seq2[track.Copies, error]
 	// Record keeps the digest of an object that has none recorded, while its track's row names it
 	// and nobody moves the track; else it does nothing. Whether a local copy was purged is
 	// not known then, so it counts as purged.
@@ -57,10 +55,9 @@ type Verification struct {
 	Bytes    int64 `json:"bytes"`   // read, on S3 and on disk
 	Recorded int64 `json:"recorded"`
 	Findings int64 `json:"findings"`
+	// After is where a verification goes on that ended early: all tracks up to this one are checked.
+	After track.ID `json:"after,omitzero"`
 }
-
-// checksAtOnce is how many tracks are compared at the same time.
-const checksAtOnce = 16
 
 // Verifier is what a verification works with. Found is called one finding at a time.
 type Verifier struct {
@@ -68,56 +65,45 @@ type Verifier struct {
 	Files   Files
 	Bucket  Bucket
 	Found   func(Finding)
+	Reached func(after track.ID) // tells how far it came; nil: nobody asks
 }
 
 // Verify reads the objects of tracks on S3, and their local copies while these are there,
 // and compares both with what was recorded at the flip; sample is the share of the tracks,
 // over 0 and up to 1, chosen at random: at least one track, where there is any. A track of which nothing is recorded gets a record.
-func (v Verifier) Verify(ctx context.Context, sample float64) (Verification, error) {
+// It begins behind an id: the nil UUID for all, or where an earlier one that ended came to.
+func (v Verifier) Verify(ctx context.Context, sample float64, after track.ID) (Verification, error) {
 	if err := prove(ctx, v.Files, v.Bucket); err != nil {
 		return Verification{}, err
 	}
 	run := &verification{Verifier: v, buffers: newBuffers()}
 	seen, chosen := 0, 0
 	var one track.Copies // any of those seen, as likely as each other
-	err := each(ctx, v.Records.Recorded(ctx), func(c track.Copies) bool {
+	floor := newFloor(after, v.Reached)
+	err := each(ctx, floor.watch(v.Records.Recorded(ctx, after)), func(c track.Copies) bool {
 		if seen++; rand.IntN(seen) == 0 {
 			one = c
 		}
 		if rand.Float64() >= sample {
+			floor.done(c.TrackID)
 			return false
 		}
 		chosen++
 		return true
-	}, run.verify)
+	}, func(ctx context.Context, c track.Copies) (int64, error) {
+		read, err := run.verify(ctx, c)
+		if err == nil {
+			floor.done(c.TrackID)
+		}
+		return read, err
+	})
 	if err == nil && seen > 0 && chosen == 0 {
-		err = patiently(ctx, firstBackoff, func() error { return run.verify(ctx, one) })
+		err = patiently(ctx, firstBackoff, func() error { _, err := run.verify(ctx, one); return err })
+	}
+	if err != nil {
+		run.result.After = floor.reached()
 	}
 	return run.result, err
-}
-
-// each calls check for those of the tracks that want says, several at once.
-func each(
-	ctx context.Context, tracks iter.Seq2[track.Copies, error], want func(track.Copies) bool,
-	check func(context.Context, track.Copies) error,
-) error {
-	group, checking := errgroup.WithContext(ctx)
-	group.SetLimit(checksAtOnce)
-	for copies, err := range tracks {
-		if err != nil {
-			return errors.Join(err, group.Wait())
-		}
-		if !want(copies) {
-			continue
-		}
-		group.Go(func() error {
-			return patiently(checking, firstBackoff, func() error { return check(checking, copies) })
-		})
-		if checking.Err() != nil {
-			break
-		}
-	}
-	return errors.Join(group.Wait(), ctx.Err())
 }
 
 // verification is a Verify under way.
@@ -129,16 +115,16 @@ type verification struct {
 	result Verification
 }
 
-// verify may be called again after an error that track.IsRetryable.
-func (v *verification) verify(ctx context.Context, c track.Copies) error {
+// verify returns the bytes that it read. It may be called again after an error that track.IsRetryable.
+func (v *verification) verify(ctx context.Context, c track.Copies) (read int64, err error) {
 	compared, err := v.compare(ctx, c)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(compared.findings) > 0 {
 		// The row may have been replaced, deleted or rolled back while its bytes were read.
 		if names, err := v.Records.Names(ctx, c); err != nil {
-			return err
+			return 0, err
 		} else if !names {
 			compared.findings = nil
 		}
@@ -154,7 +140,7 @@ func (v *verification) verify(ctx context.Context, c track.Copies) error {
 	for _, f := range compared.findings {
 		v.Found(f)
 	}
-	return nil
+	return compared.read, nil
 }
 
 // comparison is what verifying one track showed.

@@ -41,7 +41,7 @@ func TestVerifyGoesOnAfterAnObjectThatCannotBeRead(t *testing.T) {
 	r.run(r.upload(), job())
 	key := r.one(`SELECT storage_key FROM tracks WHERE id = $1`, id)
 	var found []migrate.Finding
-	v, err := migrate.Verifier{Records: r.Store, Files: r.Disk, Bucket: refusing{r.S3, key}, Found: func(f migrate.Finding) { found = append(found, f) }}.Verify(t.Context(), 1)
+	v, err := migrate.Verifier{Records: r.Store, Files: r.Disk, Bucket: refusing{r.S3, key}, Found: func(f migrate.Finding) { found = append(found, f) }}.Verify(t.Context(), 1, track.ID{})
 	if err != nil || v.Checked != 21 || v.Findings != 1 {
 		t.Errorf("%+v, %v", v, err)
 	}
@@ -76,7 +76,7 @@ func TestVerifyReadsAnObjectOnce(t *testing.T) {
 	}
 	r.Exec(`UPDATE tracks SET storage_backend = 's3', storage_key = $2 WHERE id = $1 AND set_config('trackstore.writer', 'on', true) = 'on'`, id, key)
 	bucket := &counted{Store: r.S3}
-	v, err := migrate.Verifier{Records: r.Store, Files: r.Disk, Bucket: bucket, Found: func(f migrate.Finding) { t.Errorf("%+v", f) }}.Verify(t.Context(), 1)
+	v, err := migrate.Verifier{Records: r.Store, Files: r.Disk, Bucket: bucket, Found: func(f migrate.Finding) { t.Errorf("%+v", f) }}.Verify(t.Context(), 1, track.ID{})
 	if err != nil || v.Checked != 1 || v.Recorded != 1 || bucket.reads.Load() != 1 {
 		t.Errorf("%+v, %v, %d reads", v, err, bucket.reads.Load())
 	}

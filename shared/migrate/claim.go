@@ -11,19 +11,24 @@ import (
 const claimBatch = 100
 
 // claimAll hands leases out until nothing is claimable or leased any more, or until stop
-// ends. It walks the tracks in the order of their ids, again and again: what another
-// process held or a user changed meanwhile comes up in the next pass.
+// ends. It walks all tracks again and again: what another process held or a user changed
+// meanwhile comes up in the next pass.
 func (r *run) claimAll(stop context.Context, leases chan<- track.Lease) error {
-	var after track.ID
+	var walk walk
 	var lull lull
 	claimed := 0
 	for {
+		if walk.isOver() {
+			if err := r.beginWalk(stop, &walk); err != nil || stop.Err() != nil {
+				return err
+			}
+		}
 		limit := min(claimBatch, 2*r.slots.size()) // what is claimed here, other processes do not get
 		limit = min(limit, r.job.Limit-claimed)
 		if limit <= 0 {
 			return nil
 		}
-		claims, err := r.claim(stop, after, limit)
+		claims, err := r.claim(stop, walk.next(), limit)
 		if stop.Err() != nil {
 			// Even one that came back: it is held, so it is given back.
 			return nil
@@ -39,16 +44,31 @@ func (r *run) claimAll(stop context.Context, leases chan<- track.Lease) error {
 				return nil
 			}
 		}
-		after = claims.Last
-		if claims.More {
+		if walk.cameTo(claims); !walk.isOver() {
 			continue
 		}
 		again, err := r.anotherPass(stop, &lull)
 		if !again || err != nil {
 			return err
 		}
-		after = track.ID{}
 	}
+}
+
+// beginWalk begins another pass. The tracks of a selection are few, and are claimed as they are.
+func (r *run) beginWalk(stop context.Context, w *walk) error {
+	if len(r.job.TrackIDs) > 0 {
+		*w = newWalk([]track.Stretch{{}})
+		return nil
+	}
+	err := patiently(stop, r.job.Backoff, func() error {
+		stretches, err := r.Ledger.Stretches(stop, r.Mover.Direction())
+		*w = newWalk(stretches)
+		return err
+	})
+	if stop.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // lull is a time in which nothing is to be claimed.
@@ -57,11 +77,11 @@ type lull struct {
 	isIdle       bool      // at the last look nobody had a lease
 }
 
-// claim leases up to limit tracks under a token of their own.
-func (r *run) claim(stop context.Context, after track.ID, limit int) (claims track.Claims, err error) {
+// claim leases up to limit tracks of a stretch under a token of their own.
+func (r *run) claim(stop context.Context, from track.Stretch, limit int) (claims track.Claims, err error) {
 	spec := track.ClaimSpec{
 		Direction: r.Mover.Direction(), Selection: r.job.Selection,
-		Token: track.NewID(), For: r.job.Lease, After: after, Limit: limit,
+		Stretch: from, Token: track.NewID(), For: r.job.Lease, Limit: limit,
 	}
 	// A stop does not cut it off at once: what it has leased by then is to be given back.
 	claiming, cancel := context.WithCancel(context.WithoutCancel(stop))

@@ -67,8 +67,8 @@ func TestGraceCountsFromAdoption(t *testing.T) {
 	if n := look(); n != 0 {
 		t.Errorf("%d names to remove at once", n)
 	}
-	if use, err := r.Store.InUse(t.Context(), []string{"old.wav"}, grace); err != nil || !use {
-		t.Errorf("in use: %t, %v", use, err)
+	if use, err := r.Store.InUse(t.Context(), []track.DoomedFile{{Names: []string{"old.wav"}}, {Names: []string{"no.wav"}}}, grace); err != nil || !use[0] || use[1] {
+		t.Errorf("in use: %v, %v", use, err)
 	}
 	r.Exec("UPDATE trackstore_adoption SET adopted_at = now() - $1::interval", grace)
 	if n := look(); n != 5 {

@@ -14,8 +14,15 @@ import (
 // effect; what holds then is said at each method. track.ErrForbidden and ErrNoSchema last
 // until an operator mends them.
 type Ledger interface {
-	// Claim leases up to spec.Limit tracks to spec.Token, in the order of their ids, for spec.For.
-	// It gets none where the stored direction is another. A track is leased to one token at a time.
+	// Stretches returns all ids, in pieces to claim from: first what lies ahead of the last claims in
+	// each of some ranges, then what lies behind them. Each range has about as many tracks to move. It may
+	// be repeated.
+	Stretches(ctx context.Context, d track.Direction) ([]track.Stretch, error)
+	// ForgetRanges has the ranges be chosen anew, for when nothing is left to move. It may be repeated.
+	ForgetRanges(ctx context.Context, d track.Direction) error
+
+	// Claim leases up to spec.Limit tracks of spec.Stretch to spec.Token, in the order of their ids, for
+	// spec.For. It gets none where the stored direction is another. A track is leased to one token at a time.
 	//
 	// After ErrUnavailable tracks may be leased to a token that nobody holds: these leases run
 	// out by themselves. Called again, with a fresh token, it gets others.

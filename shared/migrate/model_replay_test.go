@@ -176,7 +176,8 @@ func (p *replay) mark(w world) (bool, error) {
 		TrackID: p.id, FileVersion: int64(w.row.version), FilePath: p.path(w.row.path),
 		Object: &track.StoredObject{Key: p.key(w.row.key)},
 	}
-	return p.Store.Mark(p.Context(), c, []string{c.FilePath}, 0)
+	marked, err := p.Store.Mark(p.Context(), []track.DoomedFile{{Copies: c, Marks: []string{c.FilePath}}}, 0)
+	return err == nil && marked[0], err
 }
 
 func (p *replay) settle(me worker, o track.Outcome) {

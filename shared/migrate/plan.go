@@ -33,20 +33,26 @@ type Estimate struct {
 	Seconds     float64 `json:"estimated_seconds"`
 }
 
-// Plan looks at the file of every track that can be claimed. It writes nothing. The
+// Plan looks at the file of every track that can be claimed, and opens each once. It writes nothing. The
 // estimate is by the rate of earlier moves, else by that of reading some of the files.
 func Plan(ctx context.Context, plans Plans, files Files) (Estimate, error) {
 	if err := files.Prove(ctx); err != nil {
 		return Estimate{}, err
 	}
 	var e Estimate
-	probe := &readProbe{files: files}
-	err := Inspect(ctx, plans.Candidates(ctx, track.ToS3, track.Selection{}), files, func(i Inspection) {
+	tracks, bytes, err := plans.Rate(ctx)
+	if err != nil {
+		return e, err
+	}
+	probe := &readProbe{Files: files}
+	if bytes == 0 {
+		files = probe
+	}
+	err = Inspect(ctx, plans.Candidates(ctx, track.ToS3, track.Selection{}), files, func(i Inspection) {
 		switch {
 		case i.Failure == nil:
 			e.Tracks++
 			e.Bytes += i.Size
-			probe.offer(i.FilePath)
 		case i.Failure.Kind == track.Missing:
 			e.Missing++
 		case i.Failure.Kind == track.Empty:
@@ -58,10 +64,6 @@ func Plan(ctx context.Context, plans Plans, files Files) (Estimate, error) {
 		}
 	})
 	if err != nil || e.Bytes == 0 {
-		return e, err
-	}
-	tracks, bytes, err := plans.Rate(ctx)
-	if err != nil {
 		return e, err
 	}
 	if bytes > 0 {
@@ -129,10 +131,14 @@ func inspect(files Files, filePath string) (size int64, failed track.Result, err
 	return id.Size, nil, nil
 }
 
-// readProbe measures how fast files are read.
+// readProbe measures how fast files are read: the first that are opened, one at a time.
 type readProbe struct {
-	files Files
-	paths []string
+	Files
+
+	mu    sync.Mutex
+	read  int // files
+	bytes int64
+	took  time.Duration
 }
 
 // The probe reads some files, up to so many bytes.
@@ -141,25 +147,25 @@ const (
 	probeBytes = 64 << 20
 )
 
-func (p *readProbe) offer(path string) {
-	if len(p.paths) < probeFiles {
-		p.paths = append(p.paths, path)
+// OpenFile opens a file, and reads it if few were read before.
+func (p *readProbe) OpenFile(filePath string) (track.File, error) {
+	file, err := p.Files.OpenFile(filePath)
+	if err != nil {
+		return nil, err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.read < probeFiles && p.bytes < probeBytes {
+		started := time.Now()
+		n, _ := io.Copy(io.Discard, io.NewSectionReader(file, 0, probeBytes-p.bytes))
+		p.read, p.bytes, p.took = p.read+1, p.bytes+n, p.took+time.Since(started)
+	}
+	return file, nil
 }
 
 // rate is in bytes a second, at least 1.
 func (p *readProbe) rate() float64 {
-	started, total := time.Now(), int64(0)
-	for _, path := range p.paths {
-		file, err := p.files.OpenFile(path)
-		if err != nil {
-			continue
-		}
-		n, _ := io.Copy(io.Discard, io.NewSectionReader(file, 0, probeBytes-total))
-		file.Close()
-		if total += n; total >= probeBytes {
-			break
-		}
-	}
-	return max(float64(total)/time.Since(started).Seconds(), 1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(float64(p.bytes)/p.took.Seconds(), 1)
 }

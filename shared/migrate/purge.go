@@ -3,17 +3,19 @@ package migrate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"trackstore/shared/track"
 )
 
 // Purges keeps which local copies are marked for removal. Each call may be repeated, also
-// after track.ErrUnavailable, but for Mark: then the copy may be marked, and a second call
-// answers that it marked nothing.
+// after track.ErrUnavailable, but for Mark: then copies may be marked, and a second call
+// answers that it did not mark these.
 type Purges interface {
 	// Purgeable yields the tracks that were moved to S3 longer than grace ago, whose row still
 	// names that object, and whose local copy is not marked. It ends after an error.
@@ -21,16 +23,16 @@ type Purges interface {
 	// Unfinished yields the marked copies whose removal is not noted: their track, and the path.
 	// It ends after an error.
 	Unfinished(ctx context.Context) iter.Seq2[track.Copies, error]
-	// Mark marks the local copy, which has these paths, if the track is still as c says and its flip
-	// is older than grace. After it no rollback uses the file, and the mark stays until the file is
-	// gone.
-	Mark(ctx context.Context, c track.Copies, paths []string, grace time.Duration) (bool, error)
-	// InUse reports whether a track needs the file that it names by one of these paths: it is
+	// Mark marks local copies, those whose track is still as they say and whose flip is older than
+	// grace, and tells which. After it no rollback uses these files, and the marks stay until the files
+	// are gone.
+	Mark(ctx context.Context, doomed []track.DoomedFile, grace time.Duration) ([]bool, error)
+	// InUse reports of each file whether a track needs it that names it by one of its names: it is
 	// local, or about to be, for a rollback of it is under way; or it was, within grace, and a
 	// database that is restored may name the file again. A track that was deleted within grace
 	// needs what it did before. Once a mark is committed, whoever did not see it shows here.
-	InUse(ctx context.Context, paths []string, grace time.Duration) (bool, error)
-	// Unlinked notes that a marked copy is gone.
+	InUse(ctx context.Context, files []track.DoomedFile, grace time.Duration) ([]bool, error)
+	// Unlinked notes that marked copies are gone, by their paths.
 	Unlinked(ctx context.Context, paths []string) error
 	// LocalPaths yields the file_path of every track that needs its file, as InUse has it. It ends
 	// after an error.
@@ -83,12 +85,10 @@ func (p Purger) Purge(ctx context.Context, grace time.Duration) (Purged, error) 
 	if err := run.learn(ctx); err != nil {
 		return run.result, err
 	}
-	every := func(track.Copies) bool { return true }
-	if err := each(ctx, run.untilEnough(p.Chosen(p.Purges.Unfinished(ctx))), every, run.resume); err != nil {
+	if err := run.all(ctx, p.Purges.Unfinished(ctx), run.resume, run.finish); err != nil {
 		return run.result, err
 	}
-	err := each(ctx, run.untilEnough(p.Chosen(p.Purges.Purgeable(ctx, grace))), every, run.purge)
-	return run.result, err
+	return run.result, run.all(ctx, p.Purges.Purgeable(ctx, grace), run.compare, run.remove)
 }
 
 // purge is a Purge under way.
@@ -103,20 +103,20 @@ type purge struct {
 	taken  int // copies that are deleted, or about to be
 }
 
-// purge compares and removes one local copy.
-func (p *purge) purge(ctx context.Context, c track.Copies) error {
+// compare looks at one local copy, and returns it if nothing of its own speaks against removing it.
+func (p *purge) compare(ctx context.Context, c track.Copies) (*track.DoomedFile, error) {
 	if name := c.Object.Bucket; name != "" && name != p.Bucket.Bucket() {
-		return p.keep(finding(ObjectMissing, c, "it lies in the bucket "+name+", and not in this one"))
+		return nil, p.keep(finding(ObjectMissing, c, "it lies in the bucket "+name+", and not in this one"))
 	}
 	object, notCurrent, err := headPinned(ctx, p.Bucket, c.Object)
 	if errors.Is(err, track.ErrNotFound) {
-		return p.keep(finding(ObjectMissing, c, err.Error()))
+		return nil, p.keep(finding(ObjectMissing, c, err.Error()))
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if notCurrent != "" { // somebody has removed or replaced it: the copy on disk may be the last that is safe
-		return p.keep(finding(NotCurrent, c, notCurrent))
+		return nil, p.keep(finding(NotCurrent, c, notCurrent))
 	}
 	found, err := objectDigest(ctx, p.Bucket, object)
 	if err != nil {
@@ -124,98 +124,61 @@ func (p *purge) purge(ctx context.Context, c track.Copies) error {
 		for _, f := range findings {
 			_ = p.keep(f)
 		}
-		return err
+		return nil, err
 	}
 	if detail := c.Object.Differs(found); detail != "" {
-		return p.keep(finding(ObjectDiffers, c, detail))
+		return nil, p.keep(finding(ObjectDiffers, c, detail))
 	}
 	found, err = readFile(ctx, p.Files, p.buffers, c.FilePath)
 	switch detail := c.Object.Differs(found); {
 	case errors.Is(err, track.ErrNotFound):
-		return p.count(func(r *Purged) { r.Absent++ })
+		return nil, p.count(func(r *Purged) { r.Absent++ })
 	case saysNothing(err) || ctx.Err() != nil:
-		return err
+		return nil, err
 	case err != nil:
-		return p.keep(finding(LocalUnreadable, c, err.Error()))
+		return nil, p.keep(finding(LocalUnreadable, c, err.Error()))
 	case detail != "":
-		return p.keep(finding(LocalDiffers, c, detail))
+		return nil, p.keep(finding(LocalDiffers, c, detail))
 	}
-	names, marks, err := p.paths(c.FilePath)
-	if saysNothing(err) {
-		return err
-	} else if err != nil {
-		return p.keep(finding(LocalUnreadable, c, err.Error()))
-	}
-	if shared, err := p.isShared(ctx, c, names); err != nil || shared {
-		return err
+	doomed, err := p.doomed(c)
+	if doomed == nil || err != nil {
+		return nil, err
 	}
 	if err := p.Files.MayRemove(c.FilePath); saysNothing(err) {
-		return err
+		return nil, err
 	} else if err != nil {
-		return p.keep(finding(LocalUnreadable, c, err.Error()))
+		return nil, p.keep(finding(LocalUnreadable, c, err.Error()))
 	}
-	if !p.take() {
-		return nil
-	}
-	if p.DryRun {
-		return p.removed(c)
-	}
-	// R6: the mark goes first. From here on no rollback uses the file, and a crash leaves a
-	// marked file, which the next purge or the sweep removes.
-	marked, err := p.Purges.Mark(ctx, c, marks, p.grace)
-	if err != nil || !marked {
-		return err // not marked: replaced, deleted or rolled back meanwhile
-	}
-	err = patiently(ctx, firstBackoff, func() error { return p.finish(ctx, c, names, marks) })
-	if track.IsRetryable(err) { // a second call would find the track marked, and leave it
-		return p.keep(finding(LocalUnreadable, c, "marked, and not removed yet; the next purge goes on with it: "+err.Error()))
-	}
-	return err
+	return doomed, nil
 }
 
-// resume removes a copy that an earlier purge marked. A path that leads elsewhere is left for
+// resume returns a copy that an earlier purge marked. A path that leads elsewhere is left for
 // as long as it does: the file there may be another by now, which nobody has compared, and the
 // marked one has a note of its own.
-func (p *purge) resume(ctx context.Context, c track.Copies) error {
+func (p *purge) resume(_ context.Context, c track.Copies) (*track.DoomedFile, error) {
+	doomed, err := p.doomed(c)
+	if doomed == nil || err != nil || len(doomed.Marks) > 1 || !p.take() {
+		return nil, err
+	}
+	return doomed, nil
+}
+
+// doomed finds out the paths of a copy. Where they cannot be told, the copy is kept.
+func (p *purge) doomed(c track.Copies) (*track.DoomedFile, error) {
 	names, marks, err := p.paths(c.FilePath)
 	if saysNothing(err) {
-		return err
+		return nil, err
 	} else if err != nil {
-		return p.keep(finding(LocalUnreadable, c, err.Error()))
+		return nil, p.keep(finding(LocalUnreadable, c, err.Error()))
 	}
-	if len(marks) > 1 || !p.take() {
-		return nil
+	if i := slices.IndexFunc(names, func(name string) bool { return !utf8.ValidString(name) }); i >= 0 {
+		return nil, p.keep(finding(LocalUnreadable, c, fmt.Sprintf("it lies at %q, which is no text: nobody could note that it goes", names[i])))
 	}
-	if p.DryRun {
-		return p.removed(c)
-	}
-	return p.finish(ctx, c, names, marks)
+	return &track.DoomedFile{Copies: c, Names: names, Marks: marks}, nil
 }
 
-// finish removes a marked copy. A rollback of another track that names the same file may
-// have looked before the mark was there: its lease, or the row that it made local, shows.
-// One that claims after this look finds the mark. So the mark stays even where the file does:
-// another purge may have looked earlier, and be about to remove it.
-func (p *purge) finish(ctx context.Context, c track.Copies, names, marks []string) error {
-	if shared, err := p.isShared(ctx, c, names); err != nil || shared {
-		return err
-	}
-	for _, path := range marks { // the file itself, then the link that led to it
-		if err := p.Files.RemoveFile(path); err != nil && !errors.Is(err, track.ErrNotFound) {
-			if saysNothing(err) {
-				return err
-			}
-			return p.keep(finding(LocalUnreadable, c, err.Error()))
-		}
-	}
-	if err := p.Purges.Unlinked(ctx, marks); err != nil {
-		return err
-	}
-	return p.removed(c)
-}
-
-func (p *purge) removed(c track.Copies) error {
-	return p.count(func(r *Purged) {
+func (p *purge) removed(c track.Copies) {
+	_ = p.count(func(r *Purged) {
 		r.Purged++
 		if c.Object != nil { // it is not known of a copy that an earlier purge marked
 			r.Bytes += c.Object.Digest.Size
@@ -238,24 +201,6 @@ func (p *purge) paths(filePath string) (names, marks []string, err error) {
 		return names, []string{filePath}, nil
 	}
 	return names, []string{plain[0], filePath}, nil
-}
-
-// isShared reports whether another track needs the file. Then the file is kept.
-func (p *purge) isShared(ctx context.Context, c track.Copies, names []string) (bool, error) {
-	inUse, err := p.Purges.InUse(ctx, names, p.grace)
-	if err != nil {
-		return false, err
-	}
-	id, err := p.Files.Identity(c.FilePath)
-	switch {
-	case saysNothing(err):
-		return false, err
-	case err != nil && !errors.Is(err, track.ErrNotFound):
-		return true, p.keep(finding(LocalUnreadable, c, err.Error()))
-	case !inUse && (err != nil || !p.needed.has(c.FilePath, id)):
-		return false, nil
-	}
-	return true, p.keep(finding(LocalShared, c, "another track needs the same file: it is local, or was within the grace"))
 }
 
 func (p *purge) keep(f Finding) error {

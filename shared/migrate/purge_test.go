@@ -349,9 +349,9 @@ func (p pausedPurges) just(leases iter.Seq2[track.Copies, error]) iter.Seq2[trac
 	}
 }
 
-func (p pausedPurges) Mark(ctx context.Context, c track.Copies, paths []string, grace time.Duration) (bool, error) {
+func (p pausedPurges) Mark(ctx context.Context, doomed []track.DoomedFile, grace time.Duration) ([]bool, error) {
 	p.until(0)
-	marked, err := p.Store.Mark(ctx, c, paths, grace)
+	marked, err := p.Store.Mark(ctx, doomed, grace)
 	p.until(1)
 	return marked, err
 }

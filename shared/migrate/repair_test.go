@@ -117,7 +117,7 @@ func TestWhatIsNotCurrentIsFound(t *testing.T) {
 	t.Parallel()
 	r := newStrayed(t)
 	byVerify, byAudit, byPurge := map[string]string{}, map[string]string{}, map[string]string{}
-	if _, err := (migrate.Verifier{Records: r.Store, Files: r.Disk, Bucket: r.S3, Found: r.found(byVerify)}).Verify(t.Context(), 1); err != nil {
+	if _, err := (migrate.Verifier{Records: r.Store, Files: r.Disk, Bucket: r.S3, Found: r.found(byVerify)}).Verify(t.Context(), 1, track.ID{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := (migrate.Auditor{Uses: r.Store, Files: r.Disk, Bucket: r.S3, Found: r.found(byAudit)}).Audit(t.Context(), 0); err != nil {

@@ -138,6 +138,12 @@ func (w Runner) Run(ctx context.Context, job Job) (Summary, error) {
 	remaining, countErr := w.Ledger.Remaining(counting, direction, job.Selection)
 	r.summary.Remaining = remaining
 	r.summary.Done = countErr == nil && (remaining == 0 || errors.Is(err, ErrDirectionChanged))
+	if r.summary.Done && err == nil && len(job.TrackIDs) == 0 {
+		// All ranges were walked to their end. What comes later may have ids that lie elsewhere.
+		if err := w.Ledger.ForgetRanges(counting, direction); err != nil {
+			r.Log.Warn("the next run walks the ranges of this one", "err", err)
+		}
+	}
 	return r.summary, errors.Join(err, countErr)
 }
 

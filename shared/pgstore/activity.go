@@ -24,17 +24,31 @@ func (s *Store) Activity(ctx context.Context, ids []track.ID) (track.Activity, e
 	return activity, s.failure("see who is at work", err)
 }
 
-// exactly is up to which number tracks are counted one by one.
-const exactly = 100_000
+// Up to exactly tracks are counted one by one, if that does not take longer than countPatience: near the end
+// of a migration it walks over all that an index remembers of it.
+const (
+	exactly       = 100_000
+	countPatience = 2 * time.Second
+)
 
-// Remaining is that of migrate.Ledger. Above 100,000 it returns the planner's estimate of the
-// rows that are still on that side, and at least 100,000.
-func (s *Store) Remaining(ctx context.Context, d track.Direction, which track.Selection) (n int64, err error) {
+// Remaining is that of migrate.Ledger. Above 100,000, or where counting would take long, it returns
+// the planner's estimate of the rows that are still on that side.
+func (s *Store) Remaining(ctx context.Context, d track.Direction, which track.Selection) (int64, error) {
+	counting, cancel := context.WithTimeout(ctx, countPatience)
+	defer cancel()
+	n, err := s.remaining(counting, d, which, exactly)
+	if err != nil && counting.Err() != nil && ctx.Err() == nil {
+		return s.remaining(ctx, d, which, 0)
+	}
+	return n, err
+}
+
+func (s *Store) remaining(ctx context.Context, d track.Direction, which track.Selection, bound int64) (n int64, err error) {
 	sql, args := s.sql("count_remaining_to_s3"), selected(which)
 	if d == track.ToLocal {
 		sql, args = s.sql("count_remaining_to_local"), append(args, which.Uploaded)
 	}
-	args = append([]any{s.freshPlan()}, append(args, int64(exactly))...)
+	args = append([]any{s.freshPlan()}, append(args, bound)...)
 	err = retry(ctx, func() error {
 		return s.pool.QueryRow(ctx, sql, args...).Scan(&n)
 	})
@@ -65,14 +79,14 @@ func (s *Store) Candidates(ctx context.Context, d track.Direction, which track.S
 	if d == track.ToLocal {
 		sql, args = s.sql("candidates_to_local"), append(args, which.Uploaded)
 	}
-	return list(ctx, s, listing{"list candidates", sql, args}, func(row pgx.CollectableRow) (c track.Candidate, err error) {
+	return pages(ctx, s, listing{"list candidates", sql, args}, track.ID{}, func(row pgx.CollectableRow) (c track.Candidate, err error) {
 		var r copiesRow
 		if err = row.Scan(append(r.targets(), &c.Size)...); err != nil {
 			return c, err
 		}
 		c.Copies, err = r.copies()
 		return c, err
-	})
+	}, func(c track.Candidate) track.ID { return c.TrackID })
 }
 
 // Failures yields the tracks whose current file could not be moved, in the order of their

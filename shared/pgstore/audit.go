@@ -8,17 +8,19 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5"
+
 	"trackstore/shared/track"
 )
 
 // Recorded is that of migrate.Records.
-func (s *Store) Recorded(ctx context.Context) iter.Seq2[track.Copies, error] {
-	return s.copies(ctx, "list tracks on S3", s.sql("recorded_objects"))
+func (s *Store) Recorded(ctx context.Context, after track.ID) iter.Seq2[track.Copies, error] {
+	return s.copies(ctx, after, listing{op: "list tracks on S3", sql: s.sql("recorded_objects")})
 }
 
 // Stored is that of migrate.Uses.
 func (s *Store) Stored(ctx context.Context) iter.Seq2[track.Copies, error] {
-	return s.copies(ctx, "list tracks", s.sql("tracks_with_bytes"))
+	return s.copies(ctx, track.ID{}, listing{op: "list tracks", sql: s.sql("tracks_with_bytes")})
 }
 
 // Record is that of migrate.Records.
@@ -46,16 +48,56 @@ func (s *Store) UseOf(ctx context.Context, backend string, names ...string) (tra
 	if backend == track.Local {
 		sql = s.sql("use_of_file")
 	}
-	// A file may have a name that is no text; no row can.
-	asText := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !utf8.ValidString(name) })
 	err := retry(ctx, func() error {
-		return s.pool.QueryRow(ctx, sql, asText, trackOf(names[0])).Scan(
+		return s.pool.QueryRow(ctx, sql, asText(names), trackOf(names[0])).Scan(
 			&use.Named, &use.Pending, &use.Leased, &use.TrackID, &since, &use.Reason)
 	})
 	if since != nil {
 		use.Since = *since
 	}
 	return use, s.failure("see what "+names[0]+" is for", err)
+}
+
+// asText leaves out what is no text: a file may have such a name, no row can.
+func asText(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !utf8.ValidString(name) })
+}
+
+// Named is that of migrate.Uses.
+func (s *Store) Named(ctx context.Context, backend string, names []string) (map[string]bool, error) {
+	named := make(map[string]bool, len(names))
+	if backend == track.Local {
+		return named, s.noteNamed(ctx, named, s.sql("named_files"), asText(names))
+	}
+	var ids []string
+	for _, key := range names {
+		if id := trackOf(key); !id.IsZero() {
+			ids = append(ids, id.String())
+		}
+	}
+	if err := s.noteNamed(ctx, named, s.sql("named_objects"), asText(names), ids); err != nil {
+		return named, err
+	}
+	// A platform may have copied rows. There are few such keys, so that this look can afford the index on keys.
+	others := slices.DeleteFunc(asText(names), func(key string) bool { return named[key] })
+	if len(others) == 0 {
+		return named, nil
+	}
+	return named, s.noteNamed(ctx, named, s.sql("named_objects"), others, nil)
+}
+
+// noteNamed adds the names that a statement answers with.
+func (s *Store) noteNamed(ctx context.Context, named map[string]bool, sql string, args ...any) error {
+	err := retry(ctx, func() error {
+		rows, err := s.pool.Query(ctx, sql, append([]any{s.freshPlan()}, args...)...)
+		if err != nil {
+			return err
+		}
+		var name string
+		_, err = pgx.ForEachRow(rows, []any{&name}, func() error { named[name] = true; return nil })
+		return err
+	})
+	return s.failure("see which bytes tracks name", err)
 }
 
 // LeftPaths is that of migrate.Uses.

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -54,15 +55,54 @@ func orEmpty[T any](p *T) (value T) {
 	return value
 }
 
-// copies yields the rows of a statement that answers with rows of copiesRow.
-func (s *Store) copies(ctx context.Context, op, sql string, args ...any) iter.Seq2[track.Copies, error] {
-	return list(ctx, s, listing{op, sql, args}, func(row pgx.CollectableRow) (track.Copies, error) {
+// copies yields the rows after an id of a statement that answers with pages of copiesRow.
+func (s *Store) copies(ctx context.Context, after track.ID, l listing) iter.Seq2[track.Copies, error] {
+	scan := func(row pgx.CollectableRow) (track.Copies, error) {
 		var r copiesRow
 		if err := row.Scan(r.targets()...); err != nil {
 			return track.Copies{}, err
 		}
 		return r.copies()
-	})
+	}
+	return pages(ctx, s, l, after, scan, func(c track.Copies) track.ID { return c.TrackID })
+}
+
+// page is how many rows a statement of a long listing answers with.
+const page = 1000
+
+// pages yields the rows of a listing whose statement answers with a page of them, in the order of their ids; its last
+// parameter is the id after which the page begins. Who walks through millions of rows may take hours: it holds neither
+// a connection nor a snapshot meanwhile, behind which nothing could be vacuumed, and goes on after a failover. It ends
+// after an error.
+func pages[T any](ctx context.Context, s *Store, l listing, after track.ID, scan pgx.RowToFunc[T], idOf func(T) track.ID) iter.Seq2[T, error] {
+	sql := limited(l.sql, page)
+	return func(yield func(T, error) bool) {
+		for after := after; ; {
+			var values []T
+			err := retry(ctx, func() error {
+				rows, err := s.pool.Query(ctx, sql, slices.Concat([]any{s.freshPlan()}, l.args, []any{after})...)
+				if err != nil {
+					return err
+				}
+				values, err = pgx.CollectRows(rows, scan)
+				return err
+			})
+			if err != nil {
+				var none T
+				yield(none, s.failure(l.op, err))
+				return
+			}
+			for _, value := range values {
+				if !yield(value, nil) {
+					return
+				}
+			}
+			if len(values) < page {
+				return
+			}
+			after = idOf(values[page-1])
+		}
+	}
 }
 
 // paths yields rows of a path.

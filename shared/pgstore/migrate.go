@@ -64,13 +64,54 @@ func (s *Store) Claim(ctx context.Context, spec track.ClaimSpec) (track.Claims, 
 }
 
 func (s *Store) claimStatement(spec track.ClaimSpec) (sql string, args []any) {
-	args = []any{spec.After, spec.Token, spec.For, len(spec.TrackIDs) > 0, texts(spec.TrackIDs)}
+	args = []any{spec.After, spec.Token, spec.For, len(spec.TrackIDs) > 0, texts(spec.TrackIDs), spec.UpTo, spec.Range}
 	if spec.Direction == track.ToLocal {
 		sql, args = s.sql("claim_to_local"), append(args, spec.Uploaded)
 	} else {
 		sql = s.sql("claim_to_s3")
 	}
-	return strings.Replace(sql, "$limit", strconv.Itoa(spec.Limit), 1), args
+	return limited(sql, spec.Limit), args
+}
+
+// limited writes a limit into a statement: the planner takes a parameter to be a tenth of the table.
+func limited(sql string, limit int) string {
+	return strings.Replace(sql, "$limit", strconv.Itoa(limit), 1)
+}
+
+// mostRanges is how many ranges of ids are walked in turn. S3 takes 3,500 writes a second for each range of keys
+// that it has split off: sixteen are more than any fleet of movers sends.
+const mostRanges = 16
+
+// Stretches is that of migrate.Ledger.
+func (s *Store) Stretches(ctx context.Context, d track.Direction) (stretches []track.Stretch, err error) {
+	from := track.Local
+	if d == track.ToLocal {
+		from = track.S3
+	}
+	err = retry(ctx, func() error {
+		if _, err := s.pool.Exec(ctx, s.sql("draw_ranges"), s.freshPlan(), d, from, mostRanges); err != nil {
+			return err
+		}
+		rows, err := s.pool.Query(ctx, s.sql("stretches"), d)
+		if err != nil {
+			return err
+		}
+		stretches, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (t track.Stretch, err error) {
+			err = row.Scan(&t.IsBehind, &t.Range, &t.After, &t.UpTo)
+			return t, err
+		})
+		return err
+	})
+	return stretches, s.failure("see where to claim", err)
+}
+
+// ForgetRanges is that of migrate.Ledger.
+func (s *Store) ForgetRanges(ctx context.Context, d track.Direction) error {
+	err := retry(ctx, func() error {
+		_, err := s.pool.Exec(ctx, s.sql("forget_ranges"), d)
+		return err
+	})
+	return s.failure("forget where to claim", err)
 }
 
 // Extend is that of migrate.Ledger.

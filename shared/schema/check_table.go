@@ -88,7 +88,7 @@ func (c *checker) readTable() (*table, error) {
 // ownTables are trackstore's own.
 var ownTables = []string{
 	"trackstore_schema_migrations", "trackstore_adoption", "track_uploads", "track_discards", "track_migrations",
-	"track_migration_direction", "track_former_paths", "track_places", "track_events", "companion_sessions",
+	"track_migration_direction", "track_migration_ranges", "track_former_paths", "track_places", "track_events", "companion_sessions",
 	"track_sweep_positions",
 }
 

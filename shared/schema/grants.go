@@ -47,6 +47,7 @@ var grants = []struct {
 		storeTracks, discards, places, adoption, tellEvents,
 		{"track_migrations", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
 		{"track_migration_direction", []string{"SELECT", "INSERT", "UPDATE"}},
+		{"track_migration_ranges", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
 		{"track_uploads", []string{"SELECT"}},
 	}},
 	{"sweep-uploads", "settles uploads and removes bytes; trackstore sweep needs the same", []grant{

@@ -66,6 +66,10 @@ func TestEveryCheckRefuses(t *testing.T) {
 		"track_migration_direction_only_row_check": {"INSERT INTO track_migration_direction VALUES (false, 'to_s3')"},
 		"track_migration_direction_check":          {"UPDATE track_migration_direction SET direction = 'up'"},
 
+		"track_migration_ranges_direction_check": {"UPDATE track_migration_ranges SET direction = 'up'"},
+		"track_migration_ranges_number_check":    {"UPDATE track_migration_ranges SET number = 0"},
+		"track_migration_ranges_reached_check":   {"UPDATE track_migration_ranges SET reached_id = '00000000-0000-0000-0000-000000000000'"},
+
 		"track_events_type_check":          {event + "type = 'born'"},
 		"track_events_bus_state_check":     {event + "bus_state = 'lost'"},
 		"track_events_webhook_state_check": {event + "webhook_state = 'lost'"},
@@ -83,6 +87,7 @@ func TestEveryCheckRefuses(t *testing.T) {
 	d.exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, lease_token, lease_expires_at)
 		VALUES (gen_random_uuid(), 'to_s3', 1, 'leased', gen_random_uuid(), now())`)
 
+	d.exec(`INSERT INTO track_migration_ranges SELECT 'to_s3', 1, id, id FROM gen_random_uuid() AS id`)
 	d.exec(`INSERT INTO track_events (track_id, type, data) VALUES (gen_random_uuid(), 'ready', '{}')`)
 
 	rows, err := d.Query(t.Context(), "SELECT conname FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace")

@@ -44,6 +44,13 @@ func (o StoredObject) Differs(found Digest) string {
 	return ""
 }
 
+// DoomedFile is a local copy that is about to be removed.
+type DoomedFile struct {
+	Copies
+	Names []string // by which its use by other tracks shows
+	Marks []string // that are marked and removed: the file itself, then a link that led to it
+}
+
 // Digest tells whether bytes are the same: then their digests are equal (==).
 type Digest struct {
 	Size      int64 // bytes

@@ -13,10 +13,18 @@ type Lease struct {
 type ClaimSpec struct {
 	Direction Direction
 	Selection
-	Token ID            // a fresh one for each claim
-	For   time.Duration // how long a lease lasts without a heartbeat
-	After ID            // only tracks with greater ids; the nil UUID: all
-	Limit int           // candidates, 1 to 100
+	Stretch               // only tracks with these ids
+	Token   ID            // a fresh one for each claim
+	For     time.Duration // how long a lease lasts without a heartbeat
+	Limit   int           // candidates, 1 to 100
+}
+
+// Stretch is a piece of the space of ids: part of a range that runs walk.
+type Stretch struct {
+	Range    int  // number of the range whose place a claim notes; 0: none
+	IsBehind bool // of the place that the range's last claim came to: most of it is moved
+	After    ID   // only greater ids; the nil UUID: all
+	UpTo     ID   // only ids up to this one; the nil UUID: all
 }
 
 // Claims is what a claim got.

@@ -1,5 +1,5 @@
--- Leases local tracks, in the order of their ids. Answers with each candidate, and whether it
--- was won.
+-- Leases local tracks behind $1 and up to $6, in the order of their ids, and notes how far range $7 is walked with
+-- that. Answers with each candidate, and whether it was won.
 --
 -- OFFSET 0 keeps the planner from reading track_migrations from its beginning, in step with
 -- tracks, and from reading all of it: a hundred look-ups cost less, however large it is. The
@@ -11,10 +11,10 @@
 --
 -- What is known of an object with the bytes of this file version comes along: it may be the
 -- only copy.
-WITH candidates AS MATERIALIZED (
+WITH place AS (SELECT 'to_s3' AS direction, $7::smallint AS number), candidates AS MATERIALIZED (
 	SELECT t.id, t.file_version, t.file_path, m.state, m.lease_token, m.finished_at
-	FROM {{tracks}} t LEFT JOIN LATERAL (SELECT * FROM track_migrations WHERE track_id = t.id OFFSET 0) AS m ON true
-	WHERE t.storage_backend = 'local' AND t.id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000')
+	FROM {{tracks}} t LEFT JOIN {{record_of_track}} ON true
+	WHERE t.storage_backend = 'local' AND t.id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000') AND t.id <= coalesce($6::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 		AND (NOT $4::boolean OR t.id = ANY ($5::text[]::uuid[]))
 		AND t.deleted_at IS NULL AND t.file_path <> ''
 		AND (m.track_id IS NULL OR NOT (
@@ -29,7 +29,7 @@ WITH candidates AS MATERIALIZED (
 	{{take_lease}}
 	RETURNING m.track_id, {{has_record}} AND m.stored_version = m.file_version AS is_known,
 		m.storage_key, m.storage_version_id, m.storage_bucket, m.size, m.crc64nvme
-)
+), {{come_to}}
 SELECT c.id, c.file_version, c.file_path, false,
 	known.storage_key, known.storage_version_id, known.storage_bucket, known.size, known.crc64nvme::text, NULL::timestamptz,
 	won.track_id IS NOT NULL

@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS track_migration_ranges;

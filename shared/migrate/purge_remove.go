@@ -1,0 +1,195 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"trackstore/shared/track"
+)
+
+// One statement marks up to removeBatch copies, and none waits longer than removeDelay for others.
+const (
+	removeBatch = 100
+	removeDelay = 50 * time.Millisecond
+)
+
+// all looks at copies, many at once, and ends those that are doomed, a batch at a time.
+func (p *purge) all(
+	ctx context.Context, copies iter.Seq2[track.Copies, error],
+	look func(context.Context, track.Copies) (*track.DoomedFile, error), end func(context.Context, []track.DoomedFile) error,
+) error {
+	group, ctx := errgroup.WithContext(ctx)
+	ready := make(chan track.DoomedFile, removeBatch)
+	group.Go(func() error {
+		defer close(ready)
+		every := func(track.Copies) bool { return true }
+		return each(ctx, p.untilEnough(p.Chosen(copies)), every, func(ctx context.Context, c track.Copies) (read int64, err error) {
+			doomed, err := look(ctx, c)
+			if doomed == nil || err != nil {
+				return 0, err
+			}
+			select {
+			case ready <- *doomed:
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+			if c.Object != nil && c.Object.Digest != nil {
+				read = c.Object.Digest.Size
+			}
+			return read, nil
+		})
+	})
+	group.Go(func() error {
+		for first := range ready {
+			if err := end(ctx, gatherDoomed(ready, first)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// gatherDoomed waits a little for more.
+func gatherDoomed(ready <-chan track.DoomedFile, first track.DoomedFile) []track.DoomedFile {
+	batch := append(make([]track.DoomedFile, 0, removeBatch), first)
+	due := time.After(removeDelay)
+	for len(batch) < removeBatch {
+		select {
+		case doomed, ok := <-ready:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, doomed)
+		case <-due:
+			return batch
+		}
+	}
+	return batch
+}
+
+// remove marks and removes copies that were compared.
+func (p *purge) remove(ctx context.Context, batch []track.DoomedFile) error {
+	batch, err := p.unshared(ctx, batch)
+	if err != nil {
+		return err
+	}
+	batch = slices.DeleteFunc(batch, func(track.DoomedFile) bool { return !p.take() })
+	if len(batch) == 0 || p.DryRun {
+		return p.finish(ctx, batch)
+	}
+	// R6: the marks go first. From here on no rollback uses these files, and a crash leaves marked
+	// files, which the next purge or the sweep removes. So does an answer that was lost: what the first call marked,
+	// the second one does not.
+	var marked []bool
+	err = patiently(ctx, firstBackoff, func() (err error) {
+		marked, err = p.Purges.Mark(ctx, batch, p.grace)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var held []track.DoomedFile
+	for i, d := range batch {
+		if marked[i] { // else it was replaced, deleted or rolled back meanwhile
+			held = append(held, d)
+		}
+	}
+	return p.finish(ctx, held)
+}
+
+// finish removes marked copies. A rollback of another track that names the same file may
+// have looked before the mark was there: its lease, or the row that it made local, shows.
+// One that claims after this look finds the mark. So the mark stays even where the file does:
+// another purge may have looked earlier, and be about to remove it.
+func (p *purge) finish(ctx context.Context, batch []track.DoomedFile) error {
+	if p.DryRun {
+		for _, d := range batch {
+			p.removed(d.Copies)
+		}
+		return nil
+	}
+	batch, err := p.unshared(ctx, batch)
+	if err != nil {
+		return err
+	}
+	var gone []track.DoomedFile
+	var paths []string
+	for _, d := range batch {
+		err := patiently(ctx, firstBackoff, func() error { return p.unlink(d) })
+		switch {
+		case errors.Is(err, track.ErrPlace) || ctx.Err() != nil:
+			return errors.Join(p.note(ctx, gone, paths), err)
+		case track.IsRetryable(err):
+			_ = p.keep(finding(LocalUnreadable, d.Copies, "marked, and not removed yet; the next purge goes on with it: "+err.Error()))
+		case err != nil:
+			_ = p.keep(finding(LocalUnreadable, d.Copies, err.Error()))
+		default:
+			gone, paths = append(gone, d), append(paths, d.Marks...)
+		}
+	}
+	return p.note(ctx, gone, paths)
+}
+
+// unlink removes the file itself, then the link that led to it. It may be repeated.
+func (p *purge) unlink(d track.DoomedFile) error {
+	for _, path := range d.Marks {
+		if err := p.Files.RemoveFile(path); err != nil && !errors.Is(err, track.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// note notes that copies are gone. A crash before it leaves notes of files that are not there: the next purge finds nothing to
+// remove, and says the same.
+func (p *purge) note(ctx context.Context, gone []track.DoomedFile, paths []string) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	if err := patiently(ctx, firstBackoff, func() error { return p.Purges.Unlinked(ctx, paths) }); err != nil {
+		return err
+	}
+	for _, d := range gone {
+		p.removed(d.Copies)
+	}
+	return nil
+}
+
+// unshared returns the copies that no other track needs. The others are kept.
+func (p *purge) unshared(ctx context.Context, batch []track.DoomedFile) (alone []track.DoomedFile, err error) {
+	if len(batch) == 0 {
+		return nil, nil
+	}
+	var inUse []bool
+	err = patiently(ctx, firstBackoff, func() (err error) {
+		inUse, err = p.Purges.InUse(ctx, batch, p.grace)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range batch {
+		var id track.FileIdentity
+		err := patiently(ctx, firstBackoff, func() (err error) {
+			id, err = p.Files.Identity(d.FilePath)
+			return err
+		})
+		switch {
+		case saysNothing(err):
+			return nil, err
+		case err != nil && !errors.Is(err, track.ErrNotFound):
+			_ = p.keep(finding(LocalUnreadable, d.Copies, err.Error()))
+		case inUse[i] || err == nil && p.needed.has(d.FilePath, id):
+			_ = p.keep(finding(LocalShared, d.Copies, "another track needs the same file: it is local, or was within the grace"))
+		default:
+			alone = append(alone, d)
+		}
+	}
+	return alone, nil
+}
