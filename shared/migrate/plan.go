@@ -117,7 +117,7 @@ func Inspect(
 func inspect(files Files, filePath string) (size int64, failed track.Result, err error) {
 	file, err := files.OpenFile(filePath)
 	if err != nil {
-		failed, err := cannotOpen(err)
+		failed, err := lasting(cannotOpen(err))
 		return 0, failed, err
 	}
 	defer file.Close()

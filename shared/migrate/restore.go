@@ -122,7 +122,7 @@ func (r *Restore) bucketOf(o track.StoredObject) (Bucket, error) {
 func (r *Restore) compare(ctx context.Context, file track.NewFile) (track.Result, error) {
 	found, err := readFile(ctx, r.Disk, r.buffers, file.Path)
 	switch {
-	case saysNothing(err):
+	case saysNothing(err), mayPass(err):
 		return nil, err
 	case err != nil:
 		return mismatch(err), nil
@@ -142,20 +142,29 @@ func (r *Restore) keep(ctx context.Context, lease track.Lease) (track.Result, er
 	if lease.Purged || lease.FilePath == "" || object.Digest == nil {
 		return nil, nil
 	}
-	plain, err := r.Disk.PlainPaths(lease.FilePath)
-	if err != nil || !slices.Contains(plain, lease.FilePath) {
-		return nil, nil
+	var plain []string
+	var found track.Digest
+	var changed time.Time
+	err := rereading(ctx, func() (err error) {
+		if plain, err = r.Disk.PlainPaths(lease.FilePath); err != nil || !slices.Contains(plain, lease.FilePath) {
+			return err
+		}
+		if found, err = readFile(ctx, r.Disk, r.buffers, lease.FilePath); err == nil && found != *object.Digest {
+			changed, err = r.changed(lease.FilePath)
+		}
+		return err
+	})
+	if saysNothing(err) {
+		return nil, err // it may be the copy: another one beside it would be one too many
 	}
-	found, err := readFile(ctx, r.Disk, r.buffers, lease.FilePath)
-	if err != nil {
+	if err != nil || !slices.Contains(plain, lease.FilePath) {
 		return nil, nil
 	}
 	kept := track.NewFile{Path: lease.FilePath, Aliases: plain, Digest: *object.Digest}
 	if found == *object.Digest {
 		return kept, nil
 	}
-	changed, err := r.changed(lease.FilePath)
-	if err != nil || !changed.After(object.RecordedAt) {
+	if !changed.After(object.RecordedAt) {
 		return nil, nil
 	}
 	switch r.Prefer {

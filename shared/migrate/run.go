@@ -211,13 +211,22 @@ func (r *run) all(ctx context.Context) error {
 		} // else it is stopped before it began: given back below
 	}
 	claiming.Wait()
-	r.flight.Wait()
-	if err := r.judge(); err != nil && work.Err() == nil && ctx.Err() == nil {
-		fail(err)
+	landed := make(chan struct{})
+	go func() {
+		defer close(landed)
+		r.flight.Wait()
+		if err := r.judge(); err != nil && work.Err() == nil && ctx.Err() == nil {
+			fail(err)
+		}
+		r.flight.Wait() // those that were kept back
+		close(r.outcomes)
+		settling.Wait()
+	}()
+	select {
+	case <-landed:
+	case <-after(work, lastLanding):
+		r.Log.Warn("the disk does not answer: what was asked of it is left, and its tracks are given back", "tracks", r.held.size())
 	}
-	r.flight.Wait() // those that were kept back
-	close(r.outcomes)
-	settling.Wait()
 	stopBeat()
 	beating.Wait()
 
@@ -234,6 +243,13 @@ func (r *run) all(ctx context.Context) error {
 		return ErrInterrupted
 	}
 	return nil
+}
+
+// after is closed a while after ctx has ended.
+func after(ctx context.Context, wait time.Duration) <-chan struct{} {
+	done := make(chan struct{})
+	context.AfterFunc(ctx, func() { time.AfterFunc(wait, func() { close(done) }) })
+	return done
 }
 
 // giveBack releases whatever is still held, so that nobody has to wait for it to expire.

@@ -20,8 +20,11 @@ const (
 const (
 	lastClaim  = time.Second
 	lastSettle = 1500 * time.Millisecond
-	lastReturn = 1500 * time.Millisecond
-	lastCount  = time.Second
+	// A call to a disk that is out of reach (a dead NFS server) may never come back, and cannot be cut off. So much after the
+	// end of all work it is not waited for any more. If it does come back, its task finds the work ended, and settles nothing.
+	lastLanding = 2 * time.Second
+	lastReturn  = 1500 * time.Millisecond
+	lastCount   = time.Second
 )
 
 // settleAll writes outcomes to the database until their channel is closed. Until then a

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"syscall"
 
 	"github.com/minio/crc64nvme"
 
@@ -27,7 +26,7 @@ func (s source) check(err error) error {
 	after, idErr := s.Identity()
 	if idErr == nil {
 		again, openErr := s.files.OpenFile(s.path)
-		if saysNothing(openErr) || errors.Is(openErr, syscall.EIO) {
+		if saysNothing(openErr) || mayPass(openErr) {
 			return openErr // out of files to open, say: nothing is known of the file
 		}
 		if openErr != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"syscall"
 	"time"
 
 	"trackstore/shared/track"
@@ -124,20 +123,15 @@ const maxReads = 3
 // Move copies the file of one track. A crash anywhere in it leaves the row as it was, and
 // at most an object, or a multipart upload, that no row names yet.
 func (u *Upload) Move(ctx context.Context, lease track.Lease) (track.Result, error) {
-	for read := 1; ; read++ {
-		result, err := u.move(ctx, lease)
-		switch {
-		case errors.Is(err, errChanged):
-			return nil, &restsError{left: u.Rest, changed: err}
-		case !errors.Is(err, syscall.EIO): // of a network file system, maybe; of a bad disk, it lasts
-			return result, err
-		case read == maxReads:
-			return track.Failure{Kind: track.Unreadable, Err: err}, nil
-		}
-		if err := pause(ctx, time.Duration(read)*100*time.Millisecond); err != nil {
-			return nil, err
-		}
+	var result track.Result
+	err := rereading(ctx, func() (err error) {
+		result, err = u.move(ctx, lease)
+		return err
+	})
+	if errors.Is(err, errChanged) {
+		return nil, &restsError{left: u.Rest, changed: err}
 	}
+	return lasting(result, err)
 }
 
 func (u *Upload) move(ctx context.Context, lease track.Lease) (track.Result, error) {
@@ -275,7 +269,7 @@ func mismatch(err error) track.Failure { return track.Failure{Kind: track.Mismat
 // cannotOpen returns what becomes of a track whose file could not be opened.
 func cannotOpen(err error) (track.Result, error) {
 	switch {
-	case saysNothing(err):
+	case saysNothing(err), mayPass(err):
 		return nil, err
 	case errors.Is(err, track.ErrNotFound):
 		return track.Failure{Kind: track.Missing, Err: err}, nil
@@ -285,9 +279,17 @@ func cannotOpen(err error) (track.Result, error) {
 	return track.Failure{Kind: track.Unreadable, Err: err}, nil
 }
 
+// lasting makes the track's failure of an error that may pass and has not; any other stays as it is.
+func lasting(result track.Result, err error) (track.Result, error) {
+	if mayPass(err) && !saysNothing(err) {
+		return track.Failure{Kind: track.Unreadable, Err: err}, nil
+	}
+	return result, err
+}
+
 // cannotRead returns what becomes of a track whose file could not be read.
 func cannotRead(err error) (track.Result, error) {
-	if errors.Is(err, errChanged) || errors.Is(err, syscall.EIO) || saysNothing(err) {
+	if errors.Is(err, errChanged) || mayPass(err) || saysNothing(err) {
 		return nil, err
 	}
 	return track.Failure{Kind: track.Unreadable, Err: err}, nil

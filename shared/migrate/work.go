@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"time"
 
@@ -72,7 +73,7 @@ func (r *run) work(p phases, t *task) {
 			}
 			continue
 		}
-		if errors.Is(err, track.ErrPlace) {
+		if errors.Is(err, track.ErrPlace) || outOfFiles(err) {
 			p.fail(err)
 			r.abandon()
 			return
@@ -103,9 +104,9 @@ func (r *run) waitBefore(t *task, err error) (wait time.Duration, again bool) {
 		return rests.left, r.rest(t, rests)
 	case errors.Is(err, track.ErrThrottled):
 		again = t.Attempts < maxThrottled
-	case errors.Is(err, track.ErrForbidden):
+	case errors.Is(err, track.ErrForbidden), errors.Is(err, fs.ErrPermission):
 		again = t.Attempts < maxDenied
-	case track.IsRetryable(err), errors.Is(err, track.ErrMismatch):
+	case track.IsRetryable(err), errors.Is(err, track.ErrMismatch), mayPass(err):
 		again = t.Attempts < maxAttempts
 	}
 	return backoff(r.job.Backoff, min(t.Attempts, maxAttempts)), again
