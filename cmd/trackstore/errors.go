@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 )
 
 // exitCode ends the process with a code and without a message: the command has already said what there is to say.
@@ -35,6 +36,9 @@ func report(stderr io.Writer, err error) int {
 	var code exitCode
 	if errors.As(err, &code) {
 		return int(code)
+	}
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		err = fmt.Errorf("too many open files: raise ulimit -n: %w", err)
 	}
 	fmt.Fprintf(stderr, "trackstore: %v\n", err)
 	var h hinted

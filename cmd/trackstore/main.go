@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -81,7 +82,33 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return report(stderr, withHint(err, usageHint(err)))
 	}
-	return report(stderr, out.settled(parsed.Run()))
+	return report(stderr, out.settled(bounded(ctx, stderr, parsed)))
+}
+
+// stopsWithin is what a command has to end in good order, once it is asked to.
+const stopsWithin = 9 * time.Second
+
+// bounded runs a command, and does not wait for one that cannot end: a call to a disk that is out of reach (a dead NFS
+// server) never comes back. Whatever the process holds then is given up as by a crash. The local stack has a bound of its own.
+func bounded(ctx context.Context, stderr io.Writer, parsed *kong.Context) error {
+	if parsed.Command() == "dev" {
+		return parsed.Run()
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- parsed.Run() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	fmt.Fprintln(stderr, "trackstore: stopping: what is in flight is finished or given back, within 10 s; a second signal ends it at once")
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(stopsWithin):
+		fmt.Fprintln(stderr, "trackstore: what is in flight does not end, and is left")
+		return exitInterrupted
+	}
 }
 
 // usageHint names the help page of the command that args got as far as.

@@ -90,10 +90,6 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 			job.Limit, total = *f.Limit, min(total, int64(*f.Limit))
 		}
 		out.begin(total)
-		stopped := context.AfterFunc(ctx, func() {
-			fmt.Fprintln(c.stderr, "trackstore: stopping: what is in flight is finished or given back, within 10 s; a second signal ends it at once")
-		})
-		defer stopped()
 		summary, err = migrate.Runner{Ledger: m.ledger, Mover: f.mover(m, d, out.moved), Observer: out, Log: m.log}.Run(ctx, job)
 		out.end()
 		if err != nil && !errors.Is(err, migrate.ErrInterrupted) && !errors.Is(err, migrate.ErrDirectionChanged) {
