@@ -1,7 +1,7 @@
 # trackstore. `make` lists what there is to do.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint template bench load fuzz e2e platforms deployed sam-local peers
+.PHONY: help run build test lint template bench load fuzz faults e2e platforms deployed sam-local peers
 .DELETE_ON_ERROR:
 
 include functions/build.mk
@@ -61,6 +61,10 @@ fuzz: ## Fuzz every parser that meets the outside, FUZZTIME each (default 10s)
 		echo "$$file $${target#func }"; \
 		go test -run='^$$' -fuzz="^$${target#func }$$" -fuzztime=$(FUZZTIME) "./$$(dirname "$$file")"; \
 	done
+
+# make test does forty of them.
+faults: bin/versitygw ## Make every system call on the tracks' folder fail once, or kill the process at it, under strace (Linux; an hour)
+	@go test ./cmd/trackstore -run='^TestEverySystemCallFailsOnce$$' -count=1 -timeout=6h -v -faults=0 $(FLAGS)
 
 e2e: ## Drive the console page, trackstore.js and Uppy in Chromium and in Firefox
 	@$(MAKE) --no-print-directory -C e2e

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,14 +13,17 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "trackstore" { // see install
+	switch filepath.Base(os.Args[0]) { // see install
+	case "trackstore":
 		main()
+	case "receiver":
+		os.Exit(receive(context.Background(), os.Args[1], os.Getenv, os.Stderr))
 	}
 	testenv.Main(m)
 }
 
-// install makes a folder with a link to this test binary by the name trackstore, as which it is the program. So what
-// the tests run is a process of its own, and has the race detector where they have it.
+// install makes a folder with links to this test binary by the names trackstore, as which it is the program, and receiver:
+// see receive. So what the tests run is a process of its own, and has the race detector where they have it.
 func install(t testing.TB) (dir string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -27,8 +31,10 @@ func install(t testing.TB) (dir string) {
 		t.Fatal(err)
 	}
 	dir = t.TempDir()
-	if err := os.Symlink(self, filepath.Join(dir, "trackstore")); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"trackstore", "receiver"} {
+		if err := os.Symlink(self, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
