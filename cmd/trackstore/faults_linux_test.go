@@ -33,9 +33,21 @@ func TestEverySystemCallFailsOnce(t *testing.T) {
 	t.Parallel()
 	needStrace(t)
 	var all []trial
+	var mu sync.Mutex
+	var counting errgroup.Group
 	for _, s := range scenes() {
-		all = append(all, s.trials(t)...)
+		counting.Go(func() error {
+			t.Run(s.name, func(t *testing.T) {
+				trials := s.trials(t)
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, trials...)
+			})
+			return nil
+		})
 	}
+	_ = counting.Wait()
+	slices.SortFunc(all, func(a, b trial) int { return strings.Compare(a.String(), b.String()) })
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	if *mostFaults > 0 {
 		all = all[:min(*mostFaults, len(all))]
@@ -43,8 +55,9 @@ func TestEverySystemCallFailsOnce(t *testing.T) {
 	// They wait more than they work. A world of their own has so many of them that its bucket stays small.
 	var tally tally
 	var group errgroup.Group
-	group.SetLimit(6)
-	for batch := range slices.Chunk(all, 25) {
+	const worlds, most = 6, 25
+	group.SetLimit(worlds)
+	for batch := range slices.Chunk(all, min(len(all)/worlds+1, most)) {
 		group.Go(func() error {
 			t.Run("world", func(t *testing.T) {
 				w := newWorld(t)
@@ -197,7 +210,6 @@ func (s scene) trials(t *testing.T) (all []trial) {
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b trial) int { return strings.Compare(a.String(), b.String()) })
 	t.Logf("%s: %d calls below the root at %d places, %d trials", s.name, len(r.sites), len(counts), len(all))
 	return all
 }
