@@ -234,7 +234,8 @@ func (d *Deliverer) report(ctx context.Context, r Receiver, o track.EventOutcome
 	}
 }
 
-// message makes the CloudEvent.
+// message makes the CloudEvent. Its sequence (a documented extension of CloudEvents) grows from event to event of a track,
+// and is compared as text.
 func message(e track.Event) Message {
 	body, err := json.Marshal(struct {
 		SpecVersion     string          `json:"specversion"`
@@ -243,9 +244,10 @@ func message(e track.Event) Message {
 		Type            string          `json:"type"`
 		Subject         track.ID        `json:"subject"`
 		Time            time.Time       `json:"time"`
+		Sequence        string          `json:"sequence"`
 		DataContentType string          `json:"datacontenttype"`
 		Data            json.RawMessage `json:"data"`
-	}{"1.0", e.ID, "trackstore", e.Type.Name(), e.TrackID, e.CreatedAt.UTC(), "application/json", e.Data})
+	}{"1.0", e.ID, "trackstore", e.Type.Name(), e.TrackID, e.CreatedAt.UTC(), fmt.Sprintf("%019d", e.Seq), "application/json", e.Data})
 	if err != nil { // Postgres kept data as JSON
 		panic(fmt.Sprintf("events: event %s: %v", e.ID, err))
 	}

@@ -1,6 +1,9 @@
 package schema_test
 
-import "testing"
+import (
+	"os"
+	"testing"
+)
 
 // What a program that is not trackstore's writes into a row, and what becomes of it.
 func TestStorageColumnsAreKept(t *testing.T) {
@@ -138,5 +141,62 @@ func TestADeletedRowIsNoted(t *testing.T) {
 	d.exec("DELETE FROM albums")
 	if got := d.query("SELECT string_agg(n || ' ' || backend, ',' ORDER BY backend) FROM (SELECT backend, count(*) AS n FROM track_discards WHERE reason = 'deleted' GROUP BY backend) AS notes"); got != "8 local,7 s3" {
 		t.Errorf("noted: %s", got) // a path that no index takes is not
+	}
+}
+
+// A track that the platform deletes, by either way, is told of once, as one that the API deletes.
+func TestAPlatformsDeletionsAreToldOf(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../pgstore/sql/parts/event_data.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDatabase(t)
+	d.exec(`CREATE TABLE tracks (id uuid PRIMARY KEY, creator_id uuid, title varchar(100), file_path text, deleted_at timestamp, created_at timestamp)`)
+	d.up()
+	for name, c := range map[string]struct {
+		foreign string // statements, or
+		own     string
+		told    string
+	}{
+		"another column":         {"UPDATE tracks SET title = 'y'", "", "0"},
+		"marked":                 {"UPDATE tracks SET deleted_at = now()", "", "1"},
+		"marked again":           {"UPDATE tracks SET deleted_at = now(); UPDATE tracks SET deleted_at = now() + interval '1 s', title = 'y'", "", "1"},
+		"marked, then removed":   {"UPDATE tracks SET deleted_at = now(); DELETE FROM tracks", "", "1"},
+		"removed":                {"DELETE FROM tracks", "", "1"},
+		"undeleted":              {"UPDATE tracks SET deleted_at = now(); UPDATE tracks SET deleted_at = NULL", "", "1"},
+		"marked, and taken back": {"BEGIN; UPDATE tracks SET deleted_at = now(); ROLLBACK", "", "0"},
+		"by trackstore":          {"", "UPDATE tracks SET deleted_at = now()", "0"}, // which tells of it in the same statement
+	} {
+		d.exec("TRUNCATE tracks, track_events")
+		d.exec(oneTrack)
+		d.exec("UPDATE tracks SET created_at = '2026-03-10 05:15:00.5', title = 'x'")
+		want := d.query("SELECT (" + string(data) + ")::text FROM tracks t")
+		if c.own != "" {
+			d.own(c.own)
+		} else {
+			d.exec(c.foreign)
+		}
+		if got := d.query("SELECT count(*) FROM track_events WHERE type = 'deleted' AND track_id = '00000000-0000-0000-0000-000000000001'"); got != c.told {
+			t.Errorf("%s: told %s times, want %s", name, got, c.told)
+		}
+		if name == "removed" {
+			if got := d.query("SELECT data::text FROM track_events"); got != want {
+				t.Errorf("told: %s\nwant %s", got, want)
+			}
+		}
+	}
+	d.exec("TRUNCATE tracks, track_events")
+	d.exec(oneTrack)
+	d.exec("ALTER TABLE tracks ALTER deleted_at TYPE timestamptz, ALTER title TYPE text")
+	d.exec("UPDATE tracks SET deleted_at = now()")
+	if got := d.query("SELECT count(*) FROM track_events"); got != "1" {
+		t.Errorf("after a change of types, told %s times", got)
+	}
+	role := d.role() // who has no rights on trackstore's tables
+	d.exec("GRANT SELECT, DELETE, UPDATE ON tracks TO " + role + "; UPDATE tracks SET deleted_at = NULL")
+	d.exec("SET ROLE " + role + "; DELETE FROM tracks; RESET ROLE")
+	if got := d.query("SELECT count(*) FROM track_events"); got != "2" {
+		t.Errorf("by another role, told %s times", got)
 	}
 }
