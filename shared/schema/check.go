@@ -57,7 +57,7 @@ func Check(ctx context.Context, db Database, role string) ([]Finding, error) {
 			return err
 		}
 		for _, step := range []func() error{
-			c.columnsInTheWay, c.values, c.checks, c.keys, c.triggers, c.access, c.rows, c.replication, c.try,
+			c.columnsInTheWay, c.values, c.checks, c.keys, c.triggers, c.eventTriggers, c.searchPath, c.access, c.rows, c.replication, c.try,
 		} {
 			if err := step(); err != nil {
 				return err

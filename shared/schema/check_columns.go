@@ -58,7 +58,12 @@ func (c *checker) neededColumns() error {
 	for _, n := range needs {
 		switch col := c.table.column(n.name); {
 		case col != nil && !n.fits(*col):
-			c.wrongType(n, *col)
+			if err := c.wrongType(n, *col); err != nil {
+				return err
+			}
+		case col != nil && !col.Exact && slices.Contains([]string{"file_path", "storage_key"}, n.name):
+			c.refuse("case", "column "+n.name, "is "+col.Type+", and takes texts that differ, as in case, for the same: they are different files",
+				fmt.Sprintf(`ALTER TABLE %s ALTER COLUMN %s TYPE text COLLATE "default";`, c.tracks, n.name))
 		case col == nil && n.add == "":
 			c.missing(n)
 		}
@@ -87,21 +92,15 @@ func (c *checker) missing(n need) {
 	c.refuse("missing_column", "column "+n.name, "is missing: trackstore cannot work without it", fix)
 }
 
-func (c *checker) wrongType(n need, col column) {
+func (c *checker) wrongType(n need, col column) error {
 	object := "column " + n.name
 	change := func(to, using string) string {
 		return fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT, ALTER COLUMN %s TYPE %s USING %s;", c.tracks, n.name, n.name, to, using)
 	}
 	isNumber := col.Category == "N"
 	switch {
-	case n.kind == "uuid" && isNumber:
-		c.refuse("integer_id", object, "is "+col.Type+", and ids are UUIDs in the API, in keys and in trackstore's own tables",
-			fmt.Sprintf("give the table a uuid beside its number, and trackstore a view of neither: rename %s to another name, then\n"+
-				"ALTER TABLE %s ADD COLUMN %s uuid NOT NULL DEFAULT gen_random_uuid();\n"+
-				"-- with a unique index where it is id, and equal for all tracks of one user where it is creator_id (docs/decisions.md says what bigint would take)",
-				n.name, c.tracks, n.name))
 	case n.kind == "uuid":
-		c.refuse("type", object, "is "+col.Type+" and must be uuid", change("uuid", n.name+"::uuid"))
+		return c.wrongID(n.name, col)
 	case n.kind == "time" && isNumber:
 		c.refuse("type", object, "is "+col.Type+" and must be timestamptz: a number is no time to the sweep, nor NULL where there is none",
 			fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL;\n", c.tracks, n.name)+change("timestamptz", fmt.Sprintf("CASE WHEN %s > 100000000000 THEN to_timestamp(%s / 1000.0) WHEN %s > 0 THEN to_timestamp(%s) END", n.name, n.name, n.name, n.name)))
@@ -115,6 +114,7 @@ func (c *checker) wrongType(n need, col column) {
 		c.refuse("type", object, "is "+col.Type+" and must hold text", fmt.Sprintf(
 			"ALTER TABLE %s RENAME COLUMN %s TO %s_of_platform; -- or change its type to varchar", c.tracks, n.name, n.name))
 	}
+	return nil
 }
 
 // ownStorageColumns looks at storage columns that the platform had before trackstore came.

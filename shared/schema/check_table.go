@@ -37,6 +37,7 @@ type column struct {
 	Default   bool
 	Generated bool // always
 	Key       bool // part of the primary key
+	Exact     bool // texts that differ are never equal
 }
 
 func (t *table) column(name string) *column {
@@ -74,7 +75,8 @@ func (c *checker) readTable() (*table, error) {
 		SELECT a.attname, format_type(a.atttypid, a.atttypmod), format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),
 			t.typtype::text, b.typcategory::text, a.attnotnull OR t.typnotnull,
 			a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL, a.attgenerated <> '' OR a.attidentity = 'a',
-			EXISTS (SELECT FROM pg_index WHERE indrelid = a.attrelid AND indisprimary AND a.attnum = ANY (indkey))
+			EXISTS (SELECT FROM pg_index WHERE indrelid = a.attrelid AND indisprimary AND a.attnum = ANY (indkey)),
+			b.typname <> 'citext' AND coalesce((SELECT collisdeterministic FROM pg_collation WHERE oid = a.attcollation), true)
 		FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 			JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
 		WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`, t.OID)
@@ -207,47 +209,4 @@ func (c *checker) ownNames() error {
 			"give trackstore a schema of its own: CREATE SCHEMA trackstore; then add search_path=trackstore,public to DATABASE_URL")
 	}
 	return err
-}
-
-// replication looks who else takes the table's changes.
-func (c *checker) replication() error {
-	name := c.tracks.String()
-	rows, err := c.work.Query(c.ctx, "SELECT pubname FROM pg_publication_tables WHERE schemaname = $1 AND tablename = $2 ORDER BY 1",
-		c.table.Schema, c.table.Name)
-	if err != nil {
-		return err
-	}
-	publications, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return err
-	}
-	for _, publication := range publications {
-		said := "publishes " + name + ": a subscriber stops at the first change after schema up until its table has the new columns, too"
-		if c.isUp() {
-			said = "publishes " + name + ": subscribers need the columns that trackstore added"
-		}
-		c.note("published", publication, said, "on each subscriber, first:\n"+c.subscriberColumns())
-	}
-	var subscribed bool
-	err = c.work.QueryRow(c.ctx, "SELECT EXISTS (SELECT FROM pg_subscription_rel WHERE srrelid = $1::oid)", c.table.OID).Scan(&subscribed)
-	if err == nil && subscribed {
-		c.note("subscribed", name, "is filled by a subscription: triggers do not fire for its changes, so nothing keeps the storage columns from a publisher that writes them",
-			"publish the table without these columns (ALTER PUBLICATION … SET TABLE … (column, …))")
-	}
-	return err
-}
-
-func (c *checker) subscriberColumns() string {
-	var lines []string
-	for _, add := range []string{
-		"storage_backend varchar(16) NOT NULL DEFAULT 'local'", "storage_key varchar(512)", "storage_version_id text", "storage_bucket varchar(63)",
-		"file_version bigint NOT NULL DEFAULT 1", "upload_seq bigint NOT NULL DEFAULT 0", "file_size bigint", "format varchar(16)",
-		"content_type varchar(100)", "status varchar(16) NOT NULL DEFAULT 'ready'", "created_at timestamptz NOT NULL DEFAULT now()",
-		"updated_at timestamptz NOT NULL DEFAULT now()", "deleted_at timestamptz",
-	} {
-		if name, _, _ := strings.Cut(add, " "); c.isUp() || c.table.column(name) == nil {
-			lines = append(lines, fmt.Sprintf("ALTER TABLE %s ADD COLUMN IF NOT EXISTS %s;", c.tracks, add))
-		}
-	}
-	return strings.Join(lines, "\n")
 }

@@ -57,6 +57,17 @@ var wrong = []struct {
 
 	{"a number as id", "CREATE TABLE tracks (id bigint PRIMARY KEY, creator_id uuid, title text, file_path text)", "integer_id", true, "ALTER TABLE tracks RENAME id TO number; ALTER TABLE tracks ADD COLUMN id uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE"},
 	{"a text as id", "CREATE TABLE tracks (id varchar(36) PRIMARY KEY, creator_id uuid, title text, file_path text)", "type", true, ""},
+	{"texts as ids, with foreign keys", "CREATE TABLE users (id varchar(36) PRIMARY KEY); CREATE TABLE tracks (id char(36) PRIMARY KEY DEFAULT gen_random_uuid()::text, creator_id varchar(36) REFERENCES users (id) ON DELETE CASCADE, title text, file_path text); CREATE TABLE plays (track_id char(36) REFERENCES tracks (id), listener varchar(36) REFERENCES users (id)); INSERT INTO users SELECT gen_random_uuid(); INSERT INTO tracks (creator_id, title) SELECT id, 'x' FROM users; INSERT INTO plays SELECT tracks.id, users.id FROM tracks, users", "type", true, ""},
+	{"ULIDs", "CREATE TABLE tracks (id char(26) PRIMARY KEY, creator_id uuid, title text, file_path text)", "text_id", true, "ALTER TABLE tracks RENAME id TO ulid; ALTER TABLE tracks ALTER ulid SET DEFAULT substr(gen_random_uuid()::text, 1, 26), ADD COLUMN id uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE"},
+	{"users by their provider's names", "CREATE TABLE tracks (id uuid PRIMARY KEY, creator_id text, title text, file_path text); INSERT INTO tracks VALUES (gen_random_uuid(), 'auth0|4711', 'x', 'x')", "text_id", true, "ALTER TABLE tracks RENAME creator_id TO sub; ALTER TABLE tracks ADD COLUMN creator_id uuid NOT NULL DEFAULT gen_random_uuid()"},
+	{"a path without case", "CREATE EXTENSION citext; CREATE TABLE tracks (id uuid PRIMARY KEY, creator_id uuid, title citext, file_path citext)", "case", true, ""},
+	{"a path by a collation without case", "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE tracks (id uuid PRIMARY KEY, creator_id uuid, title text, file_path text COLLATE loose)", "case", true, ""},
+	{"an event trigger that refuses", "CREATE TABLE tracks (" + wellFormed + "); CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'ask the DBA'; END $$; CREATE EVENT TRIGGER veto ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION f()", "event_trigger", false, ""},
+	{"a CHECK on the title's length", "CREATE TABLE tracks (" + wellFormed + ", CHECK (char_length(title) <= 100))", "check", false, ""},
+	{"a table of Rails'", "CREATE TABLE tracks (id bigserial PRIMARY KEY, type varchar NOT NULL DEFAULT 'Track', creator_id bigint NOT NULL, title varchar, file_path varchar, lock_version int NOT NULL DEFAULT 0, created_at timestamp(6) NOT NULL, updated_at timestamp(6) NOT NULL)", "integer_id", true, "ALTER TABLE tracks RENAME id TO number; ALTER TABLE tracks RENAME creator_id TO user_number; ALTER TABLE tracks ALTER user_number DROP NOT NULL, ADD COLUMN id uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE, ADD COLUMN creator_id uuid NOT NULL DEFAULT gen_random_uuid()"},
+	{"a rule that adds", "CREATE TABLE tracks (" + wellFormed + "); CREATE TABLE log (id uuid); CREATE RULE adds AS ON INSERT TO tracks DO ALSO INSERT INTO log VALUES (NEW.id)", "rule", false, ""},
+	{"a view that takes writes", "CREATE TABLE t (" + wellFormed + "); CREATE VIEW tracks AS SELECT * FROM t WHERE deleted_at IS NULL; CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER writes INSTEAD OF INSERT ON tracks FOR EACH ROW EXECUTE FUNCTION f()", "view", true, "DROP VIEW tracks; ALTER TABLE t RENAME TO tracks"},
+	{"published without a key", "CREATE TABLE tracks (id uuid NOT NULL UNIQUE, creator_id uuid, title text, file_path text); CREATE PUBLICATION all_tracks FOR TABLE tracks", "replica_identity", false, ""},
 	{"a creator by another name", "CREATE TABLE tracks (id uuid PRIMARY KEY, user_id uuid, title text, file_path text)", "missing_column", true, ""},
 	{"no path at all", "CREATE TABLE tracks (id uuid PRIMARY KEY, creator_id uuid, title text)", "missing_column", true, ""},
 	{"an id that is no key", "CREATE TABLE tracks (id uuid, creator_id uuid, title text, file_path text)", "id_not_unique", true, "CREATE UNIQUE INDEX ON tracks (id)"},
@@ -114,14 +125,20 @@ func TestEveryWayToBeWrongIsNamedAndMended(t *testing.T) {
 				}
 			}
 			d.exec(w.mend)
+			if w.mend != "" {
+				found = problems(d.check(""))
+			}
 			for range 3 { // a mend may bring the next problem to light
-				for _, f := range problems(d.check("")) {
+				for _, f := range found {
 					for _, sql := range strings.Split(f.Fix, ";\n") {
 						d.exec(strings.ReplaceAll(sql, "WHERE …", "WHERE true"))
 					}
 				}
+				if found = problems(d.check("")); len(found) == 0 {
+					break
+				}
 			}
-			if found := problems(d.check("")); len(found) > 0 {
+			if len(found) > 0 {
 				t.Fatalf("after the mend: %+v", found)
 			}
 			d.up()
@@ -218,6 +235,38 @@ func TestRowSecurity(t *testing.T) {
 	}
 	if _, err := schema.Check(t.Context(), schema.Database{URL: d.url}, "nobody at all"); err == nil {
 		t.Error("a role that is not there is no error")
+	}
+}
+
+// What only the role of the functions meets: its own search path, and triggers that run with its rights.
+func TestTheRolesOwnTroubles(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	d.exec("CREATE TABLE tracks (" + wellFormed + ", tags text[], search tsvector GENERATED ALWAYS AS (to_tsvector('simple', title)) STORED); CREATE TABLE audit (at timestamptz, track uuid)")
+	d.exec(`CREATE FUNCTION audited() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit VALUES (now(), NEW.id); RETURN NULL; END $$;
+		CREATE TRIGGER audited AFTER INSERT OR UPDATE ON tracks FOR EACH ROW EXECUTE FUNCTION audited()`)
+	d.up()
+	role := d.role()
+	text, err := schema.Grants(t.Context(), schema.Database{URL: d.url}, role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.exec(text)
+	d.exec("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.tracks (x int); ALTER ROLE " + role + " SET search_path = elsewhere, public")
+	d.exec("ALTER ROLE " + role + " SET statement_timeout = '1min'")
+	for _, kind := range []string{"search_path", "trigger_rights"} {
+		found := problems(d.check(role))
+		i := slices.IndexFunc(found, func(f schema.Finding) bool { return f.Kind == kind })
+		if i < 0 {
+			t.Fatalf("not named %s: %+v", kind, found)
+		}
+		d.exec(found[i].Fix)
+	}
+	if found := problems(d.check(role)); len(found) > 0 {
+		t.Errorf("after the mends: %+v", found)
+	}
+	if got := d.query("SELECT count(*) FROM tracks"); got != "0" {
+		t.Errorf("the check left %s rows", got)
 	}
 }
 

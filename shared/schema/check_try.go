@@ -54,7 +54,7 @@ func (c *checker) ownTriggers() ([]trigger, error) {
 		SELECT tgname, p.proname, pg_get_triggerdef(t.oid), tgtype & 2 <> 0, tgtype & 1 <> 0, tgtype & 28
 		FROM pg_trigger t JOIN pg_proc p ON p.oid = tgfoid
 		WHERE tgrelid = $1::oid AND NOT tgisinternal AND tgenabled IN ('O', 'A')
-			AND tgname NOT IN ('trackstore_keep_storage', 'trackstore_note_deleted', 'tracks_raise_file_version')
+			AND tgname NOT LIKE 'trackstore\_%' AND tgname <> 'tracks_raise_file_version'
 		ORDER BY tgname`, c.table.OID)
 	if err != nil {
 		return nil, err
@@ -100,6 +100,9 @@ func (c *checker) try() error {
 		if _, err := tx.Exec(c.ctx, "SELECT set_config('trackstore.writer', 'on', true)"); err != nil {
 			return err
 		}
+		if err := c.become(tx); err != nil {
+			return err
+		}
 		const id = "ffffffff-0000-4000-8000-00000000000"
 		for i, status := range statuses {
 			if done, err := c.tryInsert(tx, id+fmt.Sprint(i), status); err != nil || !done {
@@ -108,6 +111,20 @@ func (c *checker) try() error {
 		}
 		return c.tryFlips(tx, id+"0")
 	})
+}
+
+// become goes on as the role, once it can have rights: what the platform's triggers touch, it
+// may not.
+func (c *checker) become(tx pgx.Tx) error {
+	if !c.isUp() {
+		return nil
+	}
+	_, err := c.attempt(tx, "SET LOCAL ROLE "+ident(c.role))
+	if sqlState(err) == "42501" {
+		c.note("not_tried", "role "+c.role, "could not be tried: the role that connects is no member of it, and tries as itself", "")
+		return nil
+	}
+	return err
 }
 
 // tryInsert inserts a track. Columns that an insert cannot fill, and that are named already,
@@ -186,17 +203,27 @@ func (c *checker) tryFlips(tx pgx.Tx, id string) error {
 
 // unchanged looks whether the row says what was written.
 func (c *checker) unchanged(tx pgx.Tx, what string, event int16, id string, want map[string]string) (bool, error) {
+	var names, texts []string
 	for _, name := range sortedKeys(want) {
 		if c.table.column(name) == nil || name == "updated_at" || name == "deleted_at" || name == "status" && c.has("enum", "column status") {
 			continue
 		}
-		var got string
-		err := tx.QueryRow(c.ctx, fmt.Sprintf("SELECT coalesce((SELECT coalesce(%s::text, '') FROM %s WHERE id = '%s'), 'no row')", name, c.tracks, id)).Scan(&got)
-		if err != nil {
-			return false, err
-		}
-		if got != want[name] {
-			return false, c.blame("trigger_changes", fmt.Sprintf("changes what %s writes, or another does: %s is %q and not %q", what, name, got, want[name]), "", true, event)
+		names, texts = append(names, name), append(texts, "coalesce("+name+"::text, '')")
+	}
+	if len(names) == 0 {
+		return true, nil
+	}
+	var got []string
+	err := tx.QueryRow(c.ctx, fmt.Sprintf("SELECT ARRAY[%s] FROM %s WHERE id = '%s'", strings.Join(texts, ", "), c.tracks, id)).Scan(&got)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, c.blame("trigger_changes", "makes another row of what "+what+" writes, or another does", "", true, event)
+	}
+	if err != nil {
+		return false, err
+	}
+	for i, name := range names {
+		if got[i] != want[name] {
+			return false, c.blame("trigger_changes", fmt.Sprintf("changes what %s writes, or another does: %s is %q and not %q", what, name, got[i], want[name]), "", true, event)
 		}
 	}
 	return true, nil
@@ -219,6 +246,9 @@ func (c *checker) explain(what string, err error, event int16) error {
 	switch {
 	case refusal.Code == lockNotAvailable, refusal.Code == "57014", refusal.Code == "40P01":
 		c.note("not_tried", what, "could not be tried, for others hold the table: try again", "")
+	case function != "" && refusal.Code == "42501":
+		c.problem("trigger_rights", "function "+function, fmt.Sprintf("runs at %s as the role %s, which may not do what it does: %s", what, c.role, refusal.Message),
+			fmt.Sprintf("ALTER FUNCTION %s() SECURITY DEFINER SET search_path = %s, pg_temp; -- or grant the role what it needs", ident(function), ident(c.table.Schema)))
 	case function != "" && refusal.Code != "23503":
 		return c.blame("trigger_vetoes", "refuses "+what+": "+refusal.Message, function, true, event)
 	case refusal.Code == "23502":
@@ -232,6 +262,9 @@ func (c *checker) explain(what string, err error, event int16) error {
 			c.problem("foreign_key", name, "refuses "+what+": "+refusal.Message, fix)
 		}
 	case refusal.Code == "42501": // named by access
+	case refusal.Code == "55000" && strings.Contains(refusal.Message, "replica identity"):
+		c.problem("replica_identity", c.tracks.String(), "is published, and has nothing by which a subscriber finds a row: "+refusal.Message,
+			fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL; -- or USING INDEX, of a unique one over id", c.tracks))
 	case name != "":
 		c.problem(map[string]string{"23514": "check", "23505": "unique", "23P01": "exclusion"}[refusal.Code], name, "refuses "+what+": "+refusal.Message, fix)
 	default:

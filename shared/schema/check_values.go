@@ -128,6 +128,7 @@ func candidates() map[string]map[string]any {
 		return row
 	}
 	return map[string]map[string]any{
+		"a long title":       with(map[string]any{"title": strings.Repeat("x", 255), "file_path": "", "status": "uploading"}),
 		"a new upload":       with(map[string]any{"file_path": "", "status": "uploading"}),
 		"an upload on disk":  with(map[string]any{"file_path": track.UploadsPrefix + id + "/" + id + ".wav", "status": "ready", "file_size": 1, "format": "wav", "content_type": "audio/wav"}),
 		"an upload on S3":    with(map[string]any{"file_path": "", "status": "ready", "file_size": track.MaxObjectSize, "format": "opus", "content_type": "audio/ogg", "storage_backend": "s3", "storage_key": key}),
