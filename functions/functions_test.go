@@ -2,6 +2,9 @@ package functions_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,12 +28,13 @@ import (
 	"trackstore/internal/testenv"
 	"trackstore/shared/auth"
 	"trackstore/shared/config"
+	"trackstore/shared/schema"
 	"trackstore/shared/track"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// TestFunctions runs the built functions as Lambda does.
+// TestFunctions runs the built functions as Lambda does, each on its own events with the rights of its own role.
 func TestFunctions(t *testing.T) {
 	t.Parallel()
 	p := &programs{dir: t.TempDir()}
@@ -168,6 +172,49 @@ func onDisk(w *world) {
 	w.exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $2, 'Nocturne', $3)`, eventTrack, creator, localFile)
 }
 
+// told enters an event.
+func told(w *world) {
+	w.exec("INSERT INTO track_events (track_id, type, data) VALUES ($1, 'ready', '{}')", eventTrack)
+}
+
+// alone is the database's URL of a role that has the rights of one function and no others, as schema grants prints them.
+// The function that brings the schema up is its owner.
+func (w *world) alone(function string) string {
+	w.t.Helper()
+	if function == "migrate-schema" {
+		return w.url
+	}
+	role := "alone_" + strings.ToLower(rand.Text())
+	w.exec("CREATE ROLE " + role + " LOGIN PASSWORD 'alone'")
+	w.t.Cleanup(func() {
+		if _, err := w.db.Exec(context.Background(), "DROP OWNED BY "+role+"; DROP ROLE "+role); err != nil {
+			w.t.Error(err)
+		}
+	})
+	text, err := schema.Grants(w.t.Context(), schema.Database{URL: w.url}, role)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, text, found := strings.Cut(text, "-- "+function+":")
+	if text, _, _ = strings.Cut(text, "\n-- "); !found {
+		w.t.Fatalf("no rights are printed for %s", function)
+	}
+	w.exec("-- " + text)
+	u, err := url.Parse(w.url)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	u.User = url.UserPassword(role, "alone")
+	return u.String()
+}
+
+// receiver is a webhook that takes everything.
+func receiver(t testing.TB) (env []string) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	t.Cleanup(server.Close)
+	return []string{"EVENTS_WEBHOOK_URL=" + server.URL, "EVENTS_WEBHOOK_SECRET=whsec_" + base64.StdEncoding.EncodeToString([]byte(secret))}
+}
+
 var expectations = map[string]expectation{
 	"object-created/s3.json":          {before: (*world).upload, cold: `^{"batchItemFailures":\[\]}$`, sql: stored, becomes: "stored ready s3 2"},
 	"object-created/sqs.json":         {before: (*world).upload, cold: `^{"batchItemFailures":\[\]}$`, sql: stored, becomes: "stored ready s3 2"},
@@ -183,7 +230,9 @@ var expectations = map[string]expectation{
 		before: (*world).upload, cold: `^{"stored":1,.*"done":true,"dry_run":true}$`, sql: stored, becomes: "pending uploading local 1",
 	},
 
-	"deliver-events/schedule.json": {cold: `^{"delivered":0,"failed":0,"dead":0}$`},
+	"deliver-events/schedule.json": {
+		before: told, cold: `^{"delivered":1,"failed":0,"dead":0}$`, warm: `^{"delivered":0,`, sql: "SELECT webhook_state FROM track_events", becomes: "delivered",
+	},
 
 	"migrate-schema/invoke.json": {cold: `^{"from":0,"to":\d+}$`, warm: `^{"from":(\d+),"to":\d+}$`, sql: "SELECT count(*) FROM tracks", becomes: "0"},
 	"migrate-schema/create.json": {cold: `^""$`, sql: "SELECT count(*) FROM tracks", becomes: "0"},
@@ -239,7 +288,7 @@ func testEvents(t *testing.T, p *programs) {
 			if expected.before != nil {
 				expected.before(w)
 			}
-			f := p.serve(t, function, w.env()...)
+			f := p.serve(t, function, append(append(w.env(), receiver(t)...), "DATABASE_URL="+w.alone(function))...)
 			event := w.event(file)
 			for i, want := range []string{expected.cold, expected.warm} {
 				if want == "" {
@@ -255,6 +304,11 @@ func testEvents(t *testing.T, p *programs) {
 			if expected.sql != "" {
 				if got := w.query(expected.sql); got != expected.becomes {
 					t.Errorf("%s: got %q, want %q", expected.sql, got, expected.becomes)
+				}
+			}
+			if function == "object-created" {
+				if got := w.query("SELECT count(*) FROM track_events WHERE webhook_state <> 'delivered'"); got != "0" {
+					t.Errorf("%s events were not taken out at its end", got)
 				}
 			}
 			w.cloud.check(t, filepath.Base(file))
