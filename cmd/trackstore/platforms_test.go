@@ -289,12 +289,22 @@ func (p *platform) upload(base, body string, content []byte) string {
 	if code != 201 {
 		p.Fatalf("%d: %v", code, opened)
 	}
-	put := opened["put"].(map[string]any)
-	r, err := http.NewRequestWithContext(p.Context(), http.MethodPut, put["url"].(string), bytes.NewReader(content))
+	p.put(opened["put"].(map[string]any), content)
+	code, done := call(p.T, "POST", fmt.Sprintf("%s/v1/uploads/%s/complete", base, opened["upload_id"]), ada, "")
+	if code != 200 || done["state"] != "stored" {
+		p.Fatalf("complete: %d: %v", code, done)
+	}
+	return opened["track_id"].(string)
+}
+
+// put sends a file to where an upload's ticket says.
+func (p *platform) put(ticket map[string]any, content []byte) {
+	p.Helper()
+	r, err := http.NewRequestWithContext(p.Context(), http.MethodPut, ticket["url"].(string), bytes.NewReader(content))
 	if err != nil {
 		p.Fatal(err)
 	}
-	for name, value := range put["headers"].(map[string]any) {
+	for name, value := range ticket["headers"].(map[string]any) {
 		r.Header.Set(name, value.(string))
 	}
 	resp, err := http.DefaultClient.Do(r)
@@ -302,11 +312,6 @@ func (p *platform) upload(base, body string, content []byte) string {
 		p.Fatalf("PUT: %v, %v", resp, err)
 	}
 	resp.Body.Close()
-	code, done := call(p.T, "POST", fmt.Sprintf("%s/v1/uploads/%s/complete", base, opened["upload_id"]), ada, "")
-	if code != 200 || done["state"] != "stored" {
-		p.Fatalf("complete: %d: %v", code, done)
-	}
-	return opened["track_id"].(string)
 }
 
 // Each platform, from the first look to the last trace: adopted, uploaded to, moved while its own program saves whole rows,

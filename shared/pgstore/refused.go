@@ -68,9 +68,17 @@ func whyRefused(err error) error {
 	return nil
 }
 
-// isOfARow reports whether an error is of a row's values, or of what a platform's trigger makes
-// of them, which may raise any code. What is left over is of the server, of the connection, or
-// of the statement itself: a right that the role lacks, a column that is not there.
+// byShape are the errors by which a platform's table refuses every statement of a kind, by where
+// the server raises them: rules, columns that are generated or of a type without a cast from
+// text, a publication without a replica identity. schema check names each.
+var byShape = map[string]string{
+	"RewriteQuery": "0A000", "rewriteTargetListIU": "428C9", "transformAssignedExpr": "42804", "CheckCmdReplicaIdentity": "55000",
+}
+
+// isOfARow reports whether an error is of a row's values, of the table's shape, or of what a
+// platform's trigger makes of a row, which may raise any code. What is left over is of the
+// server, of the connection, or of the statement itself: a right that the role lacks, a column
+// that is not there.
 func isOfARow(err *pgconn.PgError) bool {
 	switch err.Code[:min(2, len(err.Code))] {
 	case "", "08", "25", "28", "3D", "40", "53", "57", "58", "F0", "XX":
@@ -79,7 +87,7 @@ func isOfARow(err *pgconn.PgError) bool {
 		if err.Code == insufficientPrivilege && err.Routine != "aclcheck_error" {
 			return true // by a policy of row level security
 		}
-		return err.Where != "" // in a function of the platform's
+		return err.Where != "" /* in a function of the platform's */ || byShape[err.Routine] == err.Code
 	}
 	return true
 }

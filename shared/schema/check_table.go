@@ -97,7 +97,7 @@ var ownTables = []string{
 // anotherTable looks where the platform's tracks might be instead.
 func (c *checker) anotherTable() error {
 	if c.table != nil && !c.table.MadeByUs {
-		return nil
+		return c.namesakes()
 	}
 	others, err := c.lookAlikes()
 	if err != nil || len(others) == 0 {
@@ -117,6 +117,26 @@ func (c *checker) anotherTable() error {
 		c.note("another_table", others[0], said+", and is not the one that trackstore works with: "+c.tracks.String()+" is a table of its own", fix)
 	}
 	return nil
+}
+
+// namesakes names the tables that another search path would find.
+func (c *checker) namesakes() error {
+	if c.tracks.Schema() != "" {
+		return nil
+	}
+	rows, err := c.work.Query(c.ctx, `
+		SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relname = $1 AND c.oid <> $2::oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' ORDER BY 1 LIMIT 5`,
+		c.table.Name, c.table.OID)
+	if err != nil {
+		return err
+	}
+	others, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if len(others) > 0 {
+		found := ident(c.table.Schema) + "." + ident(c.table.Name)
+		c.note("another_table", strings.Join(others, ", "), "has the same name: by the search path trackstore works with "+found, "set TRACKS_TABLE="+found+", or the one that is meant")
+	}
+	return err
 }
 
 // lookAlikes returns the tables that may hold a platform's tracks, those most like it first.
