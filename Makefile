@@ -72,7 +72,7 @@ e2e: ## Drive the console page, trackstore.js and Uppy in Chromium and in Firefo
 deployed: ## Deploy to an AWS stand-in on this machine, and use what came of it (Linux, as root; PLANT=… plants a mistake)
 	@./e2e/deployed/run $(PLANT)
 
-platforms: bin/platforms/gorm bin/platforms/venv/bin/python ## Build the programs of a platform that tests run beside a migration
+platforms: bin/platforms/gorm bin/platforms/venv/bin/python bin/platforms/prisma/client bin/platforms/saves ## Build the programs of a platform that tests run beside a migration
 
 sam-local: ## Invoke the functions in their real runtime against the running local stack
 	@./tools/sam-local
@@ -108,6 +108,20 @@ bin/platforms/gorm: e2e/platforms/gorm/main.go e2e/platforms/gorm/go.mod e2e/pla
 bin/platforms/venv/bin/python: e2e/platforms/sqlalchemy/requirements.txt
 	@python3 -m venv bin/platforms/venv
 	@bin/platforms/venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Prisma's engine is a module of the client (WebAssembly). Its CLI would fetch another one, for migrations, that nothing here runs.
+bin/platforms/prisma/client: $(addprefix e2e/platforms/prisma/,main.js schema.prisma package.json package-lock.json .npmrc)
+	@mkdir -p bin/platforms/prisma
+	@cp $^ bin/platforms/prisma/
+	@cd bin/platforms/prisma && npm ci --silent --no-audit --no-fund
+	@cd bin/platforms/prisma && PRISMA_SCHEMA_ENGINE_BINARY=/bin/true node_modules/.bin/prisma generate --schema schema.prisma >/dev/null
+	@touch $@
+
+bin/platforms/saves: $(addprefix e2e/platforms/rust/,Cargo.toml Cargo.lock src/bin/saves.rs src/bin/stream.rs)
+	@echo 'building the programs in Rust (the first time it takes minutes)'
+	@cargo build --quiet --locked --manifest-path e2e/platforms/rust/Cargo.toml --target-dir bin/platforms/rust
+	@ln -f bin/platforms/rust/debug/saves bin/platforms/rust/debug/stream bin/platforms/
 	@touch $@
 
 # The peer of `make load`, a module of its own.

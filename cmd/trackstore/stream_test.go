@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"database/sql"
 	"encoding/json"
@@ -9,12 +10,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
 
+	"trackstore/internal/audiotest"
 	"trackstore/internal/testenv"
 )
 
@@ -65,11 +71,52 @@ func stream(db *sql.DB, root *os.Root, api, token string) http.HandlerFunc {
 	}
 }
 
-// The endpoint of docs/platform.md is this one, and it plays what is on disk, with ranges, and sends a listener to
-// trackstore for everything else.
-func TestStreamingEndpoint(t *testing.T) {
+// The endpoints of docs/platform.md are the one above and e2e/platforms/rust's. They play what is on disk, and send a
+// listener to trackstore for everything else.
+func TestStreamingEndpoints(t *testing.T) {
 	t.Parallel()
-	source, err := os.ReadFile("stream_test.go")
+	inDocs(t, "go", "stream_test.go")
+	inDocs(t, "rust", "../../e2e/platforms/rust/src/bin/stream.rs")
+
+	s := start(t, t.TempDir())
+	content := audiotest.WAV(1, 3)
+	onS3, deleted := s.upload("put", content), s.upload("put", content)
+	s.query("UPDATE tracks SET deleted_at = now() WHERE id = $1 RETURNING id::text", deleted)
+	onDisk := s.query("SELECT id::text FROM tracks WHERE storage_backend = 'local' ORDER BY id LIMIT 1")
+	file, err := os.ReadFile(filepath.Join(s.env["TRACK_LOCAL_DIR"], s.query("SELECT file_path FROM tracks WHERE id = $1", onDisk)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := s.query("INSERT INTO tracks (id, creator_id, title) VALUES (gen_random_uuid(), gen_random_uuid(), 'x') RETURNING id::text")
+	outside := s.query("INSERT INTO tracks (id, creator_id, title, file_path) VALUES (gen_random_uuid(), gen_random_uuid(), 'x', '../env') RETURNING id::text")
+
+	endpoints := map[string]string{"go": s.streamInGo(), "rust": s.streamInRust()}
+	for _, moved := range []bool{false, true} {
+		if moved {
+			s.run("migrate-storage", "run", "--track", onDisk)
+		}
+		for language, base := range endpoints {
+			for _, c := range []struct {
+				id      string
+				content []byte // nil: none
+			}{{onDisk, file}, {onS3, content}, {deleted, nil}, {without, nil}, {outside, nil}, {"00000000-0000-4000-8000-000000000000", nil}} {
+				if status, got := get(t, base+"/stream/"+c.id, "bytes=30-49"); c.content == nil && (status < 400 || status >= 500) ||
+					c.content != nil && (status != http.StatusPartialContent || !bytes.Equal(got, c.content[30:50])) {
+					t.Errorf("%s, moved: %v: %s: %d %q", language, moved, c.id, status, got)
+				}
+				if status, got := get(t, base+"/stream/"+c.id, ""); c.content != nil && (status != http.StatusOK || !bytes.Equal(got, c.content)) {
+					t.Errorf("%s, moved: %v: %s: %d, %d bytes", language, moved, c.id, status, len(got))
+				}
+			}
+		}
+	}
+	s.stop(s.cmd.Process.Pid, syscall.SIGTERM)
+}
+
+// inDocs fails the test unless the page's one block of a language stands in the file.
+func inDocs(t *testing.T, language, file string) {
+	t.Helper()
+	source, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,55 +124,109 @@ func TestStreamingEndpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, code, _ := strings.Cut(string(page), "```go\n")
+	_, code, _ := strings.Cut(string(page), "```"+language+"\n")
 	code, _, _ = strings.Cut(code, "```")
 	if code == "" || !bytes.Contains(source, []byte(code)) {
-		t.Error("docs/platform.md has another endpoint than this file")
+		t.Errorf("docs/platform.md has another endpoint than %s", file)
 	}
+}
 
-	db, err := sql.Open("pgx", testenv.Postgres(t))
+// playsAll is a token of a stream server.
+func (s *localStack) playsAll() string {
+	s.t.Helper()
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"sub": "stream-server", "scope": "tracks:play", "exp": time.Now().Add(time.Hour).Unix(),
+	}).SignedString([]byte(s.env["JWT_SECRET"]))
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	defer db.Close()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "a.mp3"), []byte("0123456789"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	root, err := os.OpenRoot(dir)
+	return token
+}
+
+func (s *localStack) streamInGo() string {
+	s.t.Helper()
+	db, err := sql.Open("pgx", s.env["DATABASE_URL"])
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	defer root.Close()
-	const id = "00000000-0000-4000-8000-00000000000"
-	if _, err := db.ExecContext(t.Context(), `INSERT INTO tracks (id, creator_id, title, file_path, storage_backend, storage_key, deleted_at) VALUES
-		('`+id+`1', gen_random_uuid(), 'x', 'a.mp3', 'local', NULL, NULL), ('`+id+`2', gen_random_uuid(), 'x', 'gone.mp3', 's3', 'k', NULL),
-		('`+id+`3', gen_random_uuid(), 'x', 'gone.mp3', 'local', NULL, NULL), ('`+id+`4', gen_random_uuid(), 'x', 'a.mp3', 'local', NULL, now())`); err != nil {
-		t.Fatal(err)
+	root, err := os.OpenRoot(s.env["TRACK_LOCAL_DIR"])
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer token" || strings.Contains(r.URL.Path, id+"3") {
-			w.WriteHeader(http.StatusNotFound)
-			return
-		}
-		_, _ = io.WriteString(w, `{"url":"https://bucket.example.com/k?signed"}`)
-	}))
-	defer api.Close()
 	mux := http.NewServeMux()
-	mux.Handle("GET /stream/{id}", stream(db, root, api.URL, "token"))
-	for n, want := range map[string]struct {
-		status int
-		says   string
-	}{
-		"1": {http.StatusPartialContent, "2345"}, "2": {http.StatusFound, "https://bucket.example.com/k?signed"},
-		"3": {http.StatusNotFound, ""}, "4": {http.StatusNotFound, ""},
-	} {
-		r := httptest.NewRequest(http.MethodGet, "/stream/"+id+n, http.NoBody)
-		r.Header.Set("Range", "bytes=2-5")
-		w := httptest.NewRecorder()
-		mux.ServeHTTP(w, r)
-		if w.Code != want.status || !strings.Contains(w.Body.String()+w.Header().Get("Location"), want.says) {
-			t.Errorf("%s: %d %s %s", n, w.Code, w.Body, w.Header().Get("Location"))
-		}
+	mux.Handle("GET /stream/{id}", stream(db, root, s.env["TRACKSTORE_URL"], s.playsAll()))
+	server := httptest.NewServer(mux)
+	s.t.Cleanup(func() {
+		server.Close()
+		root.Close()
+		db.Close()
+	})
+	return server.URL
+}
+
+func (s *localStack) streamInRust() string {
+	s.t.Helper()
+	const program = "../../bin/platforms/stream"
+	if _, err := os.Stat(program); err != nil {
+		testenv.Skip(s.t, "make platforms builds the program")
 	}
+	cmd := exec.CommandContext(s.t.Context(), program)
+	cmd.Env = append(s.environ(), "TRACKSTORE_TOKEN="+s.playsAll())
+	cmd.Stderr = s.t.Output()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return strings.TrimSpace(url)
+}
+
+// environ is the stack's env file as a process has it.
+func (s *localStack) environ() (env []string) {
+	for name, value := range s.env {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// run runs a command beside the stack, which must succeed.
+func (s *localStack) run(args ...string) string {
+	s.t.Helper()
+	out, err := command(s.t, s.environ(), args...).CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("%q: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// get follows redirects, with the range.
+func get(t *testing.T, url, byteRange string) (int, []byte) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if byteRange != "" {
+		r.Header.Set("Range", byteRange)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, body
 }
