@@ -3,7 +3,6 @@ package docs_test
 import (
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,31 +13,7 @@ import (
 // TestCosts computes the results in docs/costs.md from the prices and assumptions there.
 func TestCosts(t *testing.T) {
 	t.Parallel()
-	content, err := os.ReadFile("docs/costs.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := map[string]float64{}       // prices and assumptions
-	written := map[string][]string{} // results, by row
-	for line := range strings.Lines(string(content)) {
-		cells := strings.Split(strings.Trim(line, "|\n "), "|")
-		for i := range cells {
-			cells[i] = strings.TrimSpace(cells[i])
-		}
-		if value, err := strconv.ParseFloat(cells[min(1, len(cells)-1)], 64); err == nil && len(cells) == 3 {
-			in[cells[0]] = value
-		}
-		if len(cells) == 4 {
-			written[cells[0]] = cells[1:]
-		}
-	}
-	price := func(name string) float64 {
-		value, there := in[name]
-		if !there {
-			t.Fatalf("docs/costs.md has no %s", name)
-		}
-		return value
-	}
+	price, written := tables(t, "docs/costs.md")
 	for i, tracks := range []float64{1e3, 1e6, 1e9} {
 		uploads, plays := tracks*price("uploads"), tracks*price("plays")
 		requests := uploads*price("upload_requests") + plays
@@ -62,6 +37,33 @@ func TestCosts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// tables reads a document: what stands in rows of three columns, a name and its value; and the other columns of rows of
+// four, by the first.
+func tables(t *testing.T, document string) (value func(string) float64, rows map[string][]string) {
+	t.Helper()
+	values := map[string]float64{}
+	rows = map[string][]string{}
+	for line := range strings.Lines(read(t, document)) {
+		cells := strings.Split(strings.Trim(line, "|\n "), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		if value, err := strconv.ParseFloat(cells[min(1, len(cells)-1)], 64); err == nil && len(cells) == 3 {
+			values[cells[0]] = value
+		}
+		if len(cells) == 4 {
+			rows[cells[0]] = cells[1:]
+		}
+	}
+	return func(name string) float64 {
+		value, there := values[name]
+		if !there {
+			t.Fatalf("%s has no %s", document, name)
+		}
+		return value
+	}, rows
 }
 
 func at(cells []string, i int) string {

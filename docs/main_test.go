@@ -4,11 +4,13 @@ package docs_test
 import (
 	"os"
 	"testing"
+
+	"trackstore/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
 	if err := os.Chdir(".."); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	testenv.Main(m)
 }
