@@ -132,6 +132,21 @@ func TestANewFileReplacesTheOldOneOnceItIsThere(t *testing.T) {
 	})
 }
 
+// Uploads of one moment go to keys that are spread over the bucket's: S3 makes room by ranges of keys.
+func TestKeysOfOneMomentAreSpread(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(c *upload.Config) { c.Limits.MaxPending = 1000 })
+	starts := map[string]bool{} // the first byte of the ids that keys begin with
+	for range 64 {
+		path, _, _ := strings.Cut(s.open(100).obj("put").str("url"), "?")
+		_, key, _ := strings.Cut(path, track.UploadsPrefix)
+		starts[key[:2]] = true
+	}
+	if len(starts) < 40 { // of 64 draws out of 256, 57 differ as a rule
+		t.Errorf("64 keys begin in %d places", len(starts))
+	}
+}
+
 // The bytes decide: whatever a client says of the type, and also when it says nothing.
 func TestOpenTakesWhatClientsCallAudio(t *testing.T) {
 	t.Parallel()
