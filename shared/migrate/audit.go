@@ -80,7 +80,7 @@ func (p Auditor) Audit(ctx context.Context, grace time.Duration) (Audited, error
 	if err := prove(ctx, p.Files, p.Bucket); err != nil {
 		return Audited{}, err
 	}
-	a := &audit{Auditor: p, grace: grace, detours: newHashSet[string]()}
+	a := &audit{Auditor: p, grace: grace, detours: track.NewHashSet[string]()}
 	every := func(c track.Copies) bool { a.expect(c); return true }
 	if err := each(ctx, p.Uses.Stored(ctx), every, a.row); err != nil {
 		return a.result, err
@@ -107,8 +107,8 @@ func (p Auditor) Audit(ctx context.Context, grace time.Duration) (Audited, error
 type audit struct {
 	Auditor
 	grace   time.Duration
-	detours hashSet[string]     // files that rows name by paths that are not plain, by the plain relative one
-	odd     map[string][]string // that rows named
+	detours track.HashSet[string] // files that rows name by paths that are not plain, by the plain relative one
+	odd     map[string][]string   // that rows named
 
 	mu     sync.Mutex
 	result Audited
@@ -119,7 +119,7 @@ type audit struct {
 func (a *audit) expect(c track.Copies) {
 	if c.FilePath != "" && !c.Purged {
 		if plain, err := a.Files.PlainPaths(c.FilePath); err == nil && !slices.Contains(plain, c.FilePath) {
-			a.detours.add(plain[0])
+			a.detours.Add(plain[0])
 		}
 	}
 }

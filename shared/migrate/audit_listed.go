@@ -63,7 +63,7 @@ func (a *audit) unnamed(ctx context.Context, backend string, some []track.Object
 	}
 	for i, o := range some {
 		isNamed := slices.ContainsFunc(namesOf[i], func(name string) bool { return named[name] })
-		if isNamed || backend == track.Local && a.detours.has(o.Key) {
+		if isNamed || backend == track.Local && a.detours.Has(o.Key) {
 			continue
 		}
 		if err := a.unknown(ctx, backend, o); err != nil {

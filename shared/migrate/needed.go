@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"path"
 	"slices"
 	"strings"
@@ -16,7 +15,7 @@ import (
 // needed says which files tracks on disk need, by whatever way they lead to them.
 type needed struct {
 	odd   map[string][]string // their paths that are not plain, by the plain relative one
-	files hashSet[mark]
+	files track.HashSet[mark]
 }
 
 // mark is what a file is known again by, whatever path leads to it: through another mount of its folder, or in another
@@ -39,13 +38,13 @@ func marksOf(filePath string, id track.FileIdentity) [2]mark {
 // has reports whether a track needs the file that a path leads to.
 func (n needed) has(filePath string, id track.FileIdentity) bool {
 	marks := marksOf(filePath, id)
-	return slices.ContainsFunc(marks[:], n.files.has)
+	return slices.ContainsFunc(marks[:], n.files.Has)
 }
 
 // learn looks at the file of every track that needs one. A path that cannot be followed is a finding of its own, and keeps
 // no other track waiting.
 func (p *purge) learn(ctx context.Context) error {
-	p.needed = needed{odd: make(map[string][]string), files: newHashSet[mark]()}
+	p.needed = needed{odd: make(map[string][]string), files: track.NewHashSet[mark]()}
 	for filePath, err := range p.Purges.LocalPaths(ctx, p.grace) {
 		if err != nil {
 			return err
@@ -77,7 +76,7 @@ func (p *purge) lookAt(ctx context.Context, filePath string) error {
 	}
 	if err == nil {
 		for _, m := range marksOf(filePath, id) {
-			p.needed.files.add(m)
+			p.needed.files.Add(m)
 		}
 	}
 	return err
@@ -86,22 +85,4 @@ func (p *purge) lookAt(ctx context.Context, filePath string) error {
 // leadsNowhere is of paths that no file under the root can have.
 func leadsNowhere(err error) bool {
 	return errors.Is(err, track.ErrNotFound) || errors.Is(err, track.ErrOutsideRoot) || errors.Is(err, syscall.ELOOP)
-}
-
-// hashSet is a set in 8 bytes a member. It may take something for one of its own that is
-// not, once in 10^12 questions of a set of 10^7.
-type hashSet[T comparable] struct {
-	seed   maphash.Seed
-	hashes map[uint64]struct{}
-}
-
-func newHashSet[T comparable]() hashSet[T] {
-	return hashSet[T]{maphash.MakeSeed(), map[uint64]struct{}{}}
-}
-
-func (s hashSet[T]) add(member T) { s.hashes[maphash.Comparable(s.seed, member)] = struct{}{} }
-
-func (s hashSet[T]) has(member T) bool {
-	_, ok := s.hashes[maphash.Comparable(s.seed, member)]
-	return ok
 }
