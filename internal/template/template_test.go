@@ -718,7 +718,6 @@ func TestTemplateWithCanary(t *testing.T) {
 	testNoCircles(t, s)
 }
 
-// With KmsKeyArn bucket, queues, logs and the functions' variables are under that key, and the functions may use it.
 // With a bus and a webhook, the two functions that deliver events may do so, and nobody else.
 func TestTemplateWithEvents(t *testing.T) {
 	t.Parallel()
@@ -743,6 +742,7 @@ func TestTemplateWithEvents(t *testing.T) {
 	}
 }
 
+// With KmsKeyArn bucket, queues, logs and the functions' variables are under that key, and the functions may use it.
 func TestTemplateWithKey(t *testing.T) {
 	t.Parallel()
 	const key = "arn:aws:kms:eu-central-1:123456789012:key/0f1"
