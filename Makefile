@@ -1,7 +1,7 @@
 # trackstore. `make` lists what there is to do.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint template bench load fuzz faults e2e platforms deployed sam-local peers
+.PHONY: help run build test lint template bench load fuzz faults e2e platforms deployed deployed-plants sam-local peers
 .DELETE_ON_ERROR:
 
 include functions/build.mk
@@ -15,7 +15,7 @@ FUZZTIME ?= 10s
 IN_CI     = --rerun-fails=1 --rerun-fails-max-failures=2 --rerun-fails-abort-on-data-race
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 # `go run` would not pass a signal on to what it runs; exec leaves the program alone with it.
 run: ## Start the whole local stack (PORT, TRACK_STORAGE_BACKEND=local and so on from the environment)
@@ -71,6 +71,9 @@ e2e: ## Drive the console page, trackstore.js and Uppy in Chromium and in Firefo
 
 deployed: ## Deploy to an AWS stand-in on this machine, and use what came of it (Linux, as root; PLANT=… plants a mistake)
 	@./e2e/deployed/run $(PLANT)
+
+deployed-plants: ## Plant every mistake in turn, and say in a table whether each was noticed where it should be
+	@./e2e/deployed/run --plants
 
 platforms: bin/platforms/gorm bin/platforms/venv/bin/python bin/platforms/prisma/client bin/platforms/saves ## Build the programs of a platform that tests run beside a migration
 
