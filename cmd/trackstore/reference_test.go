@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -35,9 +37,14 @@ func TestReference(t *testing.T) {
 	}
 }
 
+// parser understands the command line, and runs nothing.
+func parser() (*kong.Kong, error) {
+	return kong.New(&commands{}, kong.Name("trackstore"), kong.Vars{"version": ""}, kong.Exit(func(int) {}), kong.Bind(&console{}))
+}
+
 // reference describes every command that does something, in the order of --help.
 func reference() (string, error) {
-	parser, err := kong.New(&commands{}, kong.Name("trackstore"), kong.Vars{"version": ""}, kong.Exit(func(int) {}))
+	parser, err := parser()
 	if err != nil {
 		return "", err
 	}
@@ -84,4 +91,45 @@ func describeOptions(page *strings.Builder, n *kong.Node) {
 			row(option.String(), option.Help)
 		}
 	}
+}
+
+// TestDocumentedCommands holds every command that a page names to the command line: its flags and arguments are understood.
+func TestDocumentedCommands(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// In the text between backquotes, or in a block, which is four blanks in.
+	documented := regexp.MustCompile("(?m)`trackstore (\\w[^`]*)`|^ {4} *(?:[A-Z_0-9]+=\\S+ )*trackstore (\\w.*)$")
+	found := 0
+	for _, page := range pages {
+		content, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range documented.FindAllStringSubmatch(string(content), -1) {
+			command, _, _ := strings.Cut(match[1]+match[2], " #")
+			command, _, _ = strings.Cut(command, " | ")
+			found++
+			if err := understood(strings.Fields(strings.ReplaceAll(command, "-…", "-0000-7000-8000-000000000000"))); err != nil {
+				t.Errorf("%s: trackstore %s: %v", page, command, err)
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("%d commands were found", found)
+	}
+}
+
+// understood parses a command; the name of a group of commands will do, too.
+func understood(args []string) error {
+	parser, err := parser()
+	if err != nil {
+		return err
+	}
+	if _, err = parser.Parse(args); err != nil && strings.HasPrefix(err.Error(), "expected ") {
+		return nil
+	}
+	return err
 }
