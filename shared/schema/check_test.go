@@ -201,6 +201,10 @@ func TestMissingRightsAreLinesToRun(t *testing.T) {
 	if lines := missing(); len(lines) > 0 {
 		t.Errorf("after what is printed: %q", lines)
 	}
+	// A function that has these rights and no more is content with what the owner has brought up.
+	if change, err := schema.Up(t.Context(), schema.Database{URL: d.as(role), Tracks: db.Tracks}); err != nil || change.From != latest || change.To != latest {
+		t.Errorf("up, with nothing to do: %+v, %v", change, err)
+	}
 }
 
 func TestWhoMayNotBringTheSchemaUpIsTold(t *testing.T) {

@@ -59,12 +59,15 @@ var grants = []struct {
 		{"track_events", []string{"SELECT", "UPDATE", "DELETE"}},
 	}},
 	{"deliver-events", "takes events out; trackstore events needs the same", []grant{takeEvents}},
+	{"migrate-schema", "finds that the schema is up; whoever brings it up owns the platform's table", []grant{
+		{"tracks", []string{"SELECT (storage_backend)"}}, {historyTable, []string{"SELECT"}},
+	}},
 }
 
 // Grants returns the statements that let a role be what each function needs: for every
 // function a comment with its name, then its statements. One role may have all of them, or
-// each function its own. migrate-schema, and trackstore schema up, run as the owner of the
-// platform's table.
+// each function its own. migrate-schema finds nothing to do with these, once trackstore
+// schema up has run as the owner of the platform's table; what brings the schema up is the owner.
 func Grants(ctx context.Context, db Database, role string) (string, error) {
 	s, err := connect(ctx, db)
 	if err != nil {
