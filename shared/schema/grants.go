@@ -56,6 +56,7 @@ var grants = []struct {
 		{"track_uploads", []string{"SELECT", "UPDATE", "DELETE"}},
 		{"track_migrations", []string{"SELECT"}},
 		{"track_migration_direction", []string{"SELECT"}},
+		{"track_migration_ranges", []string{"SELECT"}},
 		{"track_events", []string{"SELECT", "UPDATE", "DELETE"}},
 	}},
 	{"deliver-events", "takes events out; trackstore events needs the same", []grant{takeEvents}},
