@@ -81,7 +81,10 @@ func (c *checker) missing(n need) {
 		switch {
 		case col == nil:
 		case n.fits(*col):
+			c.renamed = append(c.renamed, other)
 			fix = fmt.Sprintf("ALTER TABLE %s RENAME COLUMN %s TO %s; -- if that is what it holds: the platform's own statements follow", c.tracks, ident(other), n.name)
+		case n.kind == "uuid" && n.name != "id":
+			fix = c.fromOther(n.name, other)
 		default:
 			fix = fmt.Sprintf("%s\n-- its column %s is %s", fix, other, col.Type)
 		}
@@ -179,6 +182,9 @@ func (c *checker) uniqueID() error {
 // and for some that cannot be written.
 func (c *checker) columnsInTheWay() error {
 	for _, col := range c.table.columns {
+		if slices.Contains(c.renamed, col.Name) {
+			continue
+		}
 		at := slices.IndexFunc(needs, func(n need) bool { return n.name == col.Name })
 		object := "column " + col.Name
 		switch {
@@ -213,7 +219,7 @@ func (c *checker) filled(col column) string {
 			c.tracks, ident(col.Name), literal(c.tracks.String()), literal(col.Name), ident(col.Name), c.tracks)
 	}
 	if col.Key {
-		return fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT gen_random_uuid();", c.tracks, ident(col.Name))
+		return fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s;", c.tracks, ident(col.Name), newKey(col))
 	}
 	return fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL;\n-- or SET DEFAULT; or nothing, where the platform's backend inserts its own row, with file_path '' or NULL, "+
 		"and opens the upload with its track_id", c.tracks, ident(col.Name))

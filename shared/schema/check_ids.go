@@ -36,10 +36,38 @@ func (c *checker) wrongID(name string, col column) error {
 
 // uuidBeside is what to do where the platform's ids stay what they are.
 func (c *checker) uuidBeside(name string) string {
-	return fmt.Sprintf("give the table a uuid beside what it has, and trackstore a view of neither: rename %s to another name, then\n"+
-		"ALTER TABLE %s ADD COLUMN %s uuid NOT NULL DEFAULT gen_random_uuid();\n"+
-		"-- with a unique index where it is id, and equal for all tracks of one user where it is creator_id (docs/decisions.md says what other ids would take)",
-		name, c.tracks, name)
+	old := name + "_of_platform"
+	renamed := fmt.Sprintf("ALTER TABLE %s RENAME COLUMN %s TO %s; -- the platform's own statements follow; docs/decisions.md says what other ids would take\n",
+		c.tracks, name, old)
+	if name == "id" {
+		return renamed + fmt.Sprintf("ALTER TABLE %s ADD COLUMN id uuid NOT NULL UNIQUE DEFAULT gen_random_uuid();", c.tracks)
+	}
+	return renamed + c.fromOther(name, old)
+}
+
+// fromOther makes a column of UUIDs, equal where those of another are.
+func (c *checker) fromOther(name, other string) string {
+	return fmt.Sprintf("ALTER TABLE %[1]s ADD COLUMN %[2]s uuid;\n"+
+		"UPDATE %[1]s SET %[2]s = md5(%[3]s::text)::uuid; -- any UUID that is always the same for a user; tokens bear it as sub\n"+
+		"ALTER TABLE %[1]s ALTER COLUMN %[3]s DROP NOT NULL;", c.tracks, name, ident(other))
+}
+
+// newKey is a default for a key of the platform's own.
+func newKey(col column) string {
+	const hex = "replace(gen_random_uuid()::text, '-', '')"
+	var length int
+	if _, found, _ := strings.Cut(col.Type, "("); found != "" {
+		_, _ = fmt.Sscanf(found, "%d", &length) // of numeric(10,2) the first
+	}
+	switch {
+	case col.Base == "uuid":
+		return "gen_random_uuid()"
+	case length == 0 || length >= 36:
+		return "gen_random_uuid()::text"
+	case length == 26:
+		return "'0' || left(" + hex + ", 25)" // in the form of a ULID
+	}
+	return fmt.Sprintf("left(%s, %d)", hex, length)
 }
 
 // toUUID changes a column's type, and those of the columns that foreign keys tie it to, without

@@ -75,7 +75,8 @@ func (c *checker) narrowed(k key) string {
 // foreignKeys looks which users a new track may be of.
 func (c *checker) foreignKeys() error {
 	rows, err := c.work.Query(c.ctx, `
-		SELECT conname, confrelid::regclass::text, ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey))
+		SELECT conname, confrelid::regclass::text, ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)),
+			(SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = confrelid AND attnum = confkey[1])
 		FROM pg_constraint WHERE conrelid = $1::oid AND contype = 'f' ORDER BY conname`, c.table.OID)
 	if err != nil {
 		return err
@@ -84,10 +85,12 @@ func (c *checker) foreignKeys() error {
 		Name    string
 		Users   string
 		Columns []string
+		ID      string
 	}
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[foreign])
 	for _, f := range all {
 		if slices.Contains(f.Columns, "creator_id") {
+			c.users = fmt.Sprintf("(SELECT %s FROM %s LIMIT 1)", f.ID, f.Users)
 			c.note("foreign_key", f.Name, fmt.Sprintf("lets only users of %s have tracks: an upload by a valid token of anybody else is refused (409 platform_refused)", f.Users),
 				"let tokens be issued to users of "+f.Users+" alone, or insert a user before the first upload")
 		}

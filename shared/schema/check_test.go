@@ -68,6 +68,7 @@ func TestNotes(t *testing.T) {
 	t.Parallel()
 	for kind, setUp := range map[string]string{
 		"foreign_key":   "CREATE TABLE users (id uuid PRIMARY KEY); CREATE TABLE tracks (" + wellFormed + ", FOREIGN KEY (creator_id) REFERENCES users (id)); INSERT INTO users VALUES (gen_random_uuid()); INSERT INTO tracks (creator_id, title) SELECT id, 'x' FROM users",
+		"not_tried":     "CREATE TABLE users (id uuid PRIMARY KEY); CREATE TABLE tracks (" + wellFormed + ", FOREIGN KEY (creator_id) REFERENCES users (id))",
 		"published":     "CREATE TABLE tracks (" + wellFormed + "); CREATE PUBLICATION all_tracks FOR TABLE tracks",
 		"deleted":       "CREATE TABLE tracks (" + wellFormed + "); INSERT INTO tracks (creator_id, title, file_path, deleted_at) VALUES (gen_random_uuid(), 'x', 'x.mp3', now() - interval '1 year')",
 		"null":          "CREATE TABLE tracks (" + wellFormed + ", created_at timestamptz); INSERT INTO tracks (creator_id, title) VALUES (gen_random_uuid(), 'x')",
@@ -143,6 +144,9 @@ func TestTheRolesOwnTroubles(t *testing.T) {
 	d.exec(text)
 	d.exec("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.tracks (x int); ALTER ROLE " + role + " SET search_path = elsewhere, public")
 	d.exec("ALTER ROLE " + role + " SET statement_timeout = '1min'")
+	if found, err := schema.Check(t.Context(), schema.Database{URL: d.as(role) + "&search_path=public"}, ""); err != nil || !slices.ContainsFunc(found, func(f schema.Finding) bool { return f.Kind == "trigger_rights" }) {
+		t.Errorf("as the role itself: %+v, %v", found, err)
+	}
 	for _, kind := range []string{"search_path", "trigger_rights"} {
 		found := problems(d.check(role))
 		i := slices.IndexFunc(found, func(f schema.Finding) bool { return f.Kind == kind })

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -131,7 +132,7 @@ func (c *checker) become(tx pgx.Tx) error {
 // get what some row has.
 func (c *checker) tryInsert(tx pgx.Tx, id, status string) (done bool, err error) {
 	columns := []string{"id", "creator_id", "title", "file_path"}
-	values := []string{literal(id) + "::uuid", "coalesce(t.creator_id, gen_random_uuid())", literal("trackstore schema check " + id), "''"}
+	values := []string{literal(id) + "::uuid", "coalesce(t.creator_id, " + cmp.Or(c.users, "gen_random_uuid()") + ")", literal("trackstore schema check " + id), "''"}
 	if c.table.column("status") != nil && !c.has("enum", "column status") {
 		columns, values = append(columns, "status"), append(values, literal(status))
 	}
@@ -251,6 +252,8 @@ func (c *checker) explain(what string, err error, event int16) error {
 			fmt.Sprintf("ALTER FUNCTION %s() SECURITY DEFINER SET search_path = %s, pg_temp; -- or grant the role what it needs", ident(function), ident(c.table.Schema)))
 	case function != "" && refusal.Code != "23503":
 		return c.blame("trigger_vetoes", "refuses "+what+": "+refusal.Message, function, true, event)
+	case refusal.Code == "23502" && refusal.ColumnName == "creator_id" && c.users != "":
+		c.note("not_tried", what, "could not be tried, for there is no user whom a track could belong to", "insert a user, and check again")
 	case refusal.Code == "23502":
 		if object := "column " + refusal.ColumnName; !c.has("not_null", object) {
 			c.problem("not_null", object, "is NULL after "+what+", and must not be", fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL;", c.tracks, ident(refusal.ColumnName)))
