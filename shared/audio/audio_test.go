@@ -130,25 +130,27 @@ func taken() map[string]sequence {
 	mp3, aac, flac, wav, ogg := audiotest.MP3(2, 1), audiotest.AAC(2, 1), audiotest.FLAC(1, 1), audiotest.WAV(1, 1), audiotest.OggVorbis(1, 1)
 	zeros := func(n int) []byte { return make([]byte, n) }
 	cases := map[string]sequence{
-		"MP3 of two frames":                   {mp3[:2*417+1], track.MP3},
-		"MP3 with ID3v1 after two frames":     {join(mp3[:2*417+1], []byte("TAG"), zeros(125)), track.MP3},
-		"MP3 that begins in a frame":          {cut(mp3), track.MP3},
-		"MP3 after junk":                      {join([]byte("junk that a broken tagger left"), mp3), track.MP3},
-		"MP3 after a tag and zeros":           {join(id3(10), zeros(700), mp3), track.MP3},
-		"MP3 after a tag and 64 KiB of zeros": {join(id3(10), zeros(64<<10), mp3), track.MP3},
-		"MP3 after zeros":                     {join(zeros(3000), mp3), track.MP3},
-		"MP3 after zeros and a tag":           {join(zeros(10), id3(10), zeros(10), mp3), track.MP3},
-		"MP3 after an APE tag":                {join(ape(300), mp3), track.MP3},
-		"MP3 after an APE tag and an ID3 tag": {join(ape(300), id3(40_000), mp3), track.MP3},
-		"MP3 after a tag that ends too soon":  {join(id3(100)[:70], mp3), track.MP3},
-		"MP3 after a tag that ends beyond":    {join([]byte("ID3\x03\x00\x00\x7f\x7f\x7f\x7f"), mp3), track.MP3},
-		"ADTS that begins in a frame":         {cut(aac), track.AAC},
-		"ADTS after two tags":                 {join(id3(10), id3(20_000), aac), track.AAC},
-		"LOAS":                                {bytes.Repeat([]byte("\x56\xe0\x04abcd"), 3), track.AAC},
-		"FLAC after two tags":                 {join(id3(10), id3(500), flac), track.FLAC},
-		"FLAC with STREAMINFO alone":          {flac[:42], track.FLAC},
-		"FLAC after a tag and zeros":          {join(id3(10), zeros(100), flac), track.FLAC},
-		"FLAC in Ogg":                         {join(oggPage(2, "\x7fFLAC\x01\x00\x00\x01fLaC"+string(flac[4:42])), oggPage(0, "x")), track.OGG},
+		"MP3 of two frames":                    {mp3[:2*417+1], track.MP3},
+		"MP3 with ID3v1 after two frames":      {join(mp3[:2*417+1], []byte("TAG"), zeros(125)), track.MP3},
+		"MP3 of a free bit rate":               {free(700, 700, 701, 700), track.MP3},
+		"MP3 of a free bit rate, three frames": {join(id3(20), free(2880, 2881, 2880)), track.MP3},
+		"MP3 that begins in a frame":           {cut(mp3), track.MP3},
+		"MP3 after junk":                       {join([]byte("junk that a broken tagger left"), mp3), track.MP3},
+		"MP3 after a tag and zeros":            {join(id3(10), zeros(700), mp3), track.MP3},
+		"MP3 after a tag and 64 KiB of zeros":  {join(id3(10), zeros(64<<10), mp3), track.MP3},
+		"MP3 after zeros":                      {join(zeros(3000), mp3), track.MP3},
+		"MP3 after zeros and a tag":            {join(zeros(10), id3(10), zeros(10), mp3), track.MP3},
+		"MP3 after an APE tag":                 {join(ape(300), mp3), track.MP3},
+		"MP3 after an APE tag and an ID3 tag":  {join(ape(300), id3(40_000), mp3), track.MP3},
+		"MP3 after a tag that ends too soon":   {join(id3(100)[:70], mp3), track.MP3},
+		"MP3 after a tag that ends beyond":     {join([]byte("ID3\x03\x00\x00\x7f\x7f\x7f\x7f"), mp3), track.MP3},
+		"ADTS that begins in a frame":          {cut(aac), track.AAC},
+		"ADTS after two tags":                  {join(id3(10), id3(20_000), aac), track.AAC},
+		"LOAS":                                 {bytes.Repeat([]byte("\x56\xe0\x04abcd"), 3), track.AAC},
+		"FLAC after two tags":                  {join(id3(10), id3(500), flac), track.FLAC},
+		"FLAC with STREAMINFO alone":           {flac[:42], track.FLAC},
+		"FLAC after a tag and zeros":           {join(id3(10), zeros(100), flac), track.FLAC},
+		"FLAC in Ogg":                          {join(oggPage(2, "\x7fFLAC\x01\x00\x00\x01fLaC"+string(flac[4:42])), oggPage(0, "x")), track.OGG},
 		"Opus beside a skeleton": {join(oggPage(2, "fishead\x00"), oggPage(2, "OpusHead\x01\x02\x00\x00\x80\xbb\x00\x00\x00\x00\x00"),
 			oggPage(0, "x")), track.Opus},
 		"Vorbis after a tag": {join(id3(100), ogg), track.OGG},
@@ -208,6 +210,16 @@ func lateTracks(tracks []byte) []byte {
 	return matroska("matroska", index(uint32(len(index(0))+len(cluster))), cluster, tracks)
 }
 
+// free is frames of MP3 whose headers name no bit rate; those of odd sizes are padded by a byte.
+func free(sizes ...int) (b []byte) {
+	for _, size := range sizes {
+		frame := bytes.Repeat([]byte{0x55}, size)
+		copy(frame, []byte{0xff, 0xfb, byte(size % 2 << 1), 0x64})
+		b = append(b, frame...)
+	}
+	return b
+}
+
 func TestAudioIsTakenByItsStructure(t *testing.T) {
 	t.Parallel()
 	for name, c := range taken() {
@@ -246,6 +258,8 @@ func TestOtherThingsAreNamedAndNotTaken(t *testing.T) {
 		"ten bytes before HTML":    {join([]byte("ID3\x03\x00\x00\x7f\x7f\x7f\x7f"), html), "no audio"},
 		"ff fb before HTML":        {join([]byte{0xff, 0xfb}, html), "no audio"},
 		"a frame before HTML":      {join(mp3[:417], html), "no audio"},
+		"a free frame before HTML": {join(free(700), html), "no audio"},
+		"free frames of no length": {join(free(700, 650, 731), html), "no audio"},
 		"ADTS before HTML":         {join(aac[:8], html), "no audio"},
 		"fLaC before text":         {join([]byte("fLaC"), html), "no FLAC"},
 		"fLaC and zeros":           {join([]byte("fLaC\x80\x00\x00\x22"), make([]byte, 34)), "no FLAC"},
@@ -364,7 +378,7 @@ func TestReadingIsBounded(t *testing.T) {
 		"far boxes": join(far("free", 20_000), make([]byte, 19_992)), "moov in moov": box("moov"), "tracks": box("trak", box("mdia")),
 		"Ogg streams": oggPage(2, "OpusHead"), "chunks": []byte("RIFF\x04\x00\x00\x00WAVEjunk\x00\x00\x00\x00"),
 		"EBML": ebml(0xec, 0, make([]byte, 30_000)), "Matroska": matroska("webm", ebml(0xec, 0)), "a frame": append([]byte{0xff, 0xfb, 0x90, 0xc0}, make([]byte, 413)...),
-		"sync words": {0xff, 0xfb, 0x90}, "LOAS": {0x56, 0xe0}, "indexes": matroska("webm", ebml(0x114d9b74, -1)),
+		"sync words": {0xff, 0xfb, 0x90}, "free sync words": {0xff, 0xfb, 0}, "free frames": free(700), "LOAS": {0x56, 0xe0}, "indexes": matroska("webm", ebml(0x114d9b74, -1)),
 	} {
 		for _, head := range [][]byte{nil, ftyp("isom"), join(ftyp("isom"), u32(0), []byte("moov")), matroska("webm"), []byte("RIFF\x00\x00\x00\x00WAVE")} {
 			file := &counter{file: endless(piece)}

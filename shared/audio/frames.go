@@ -8,9 +8,11 @@ import (
 
 // frame is one of a stream of frames that have no file format around them.
 type frame struct {
-	size   int64
+	size   int64  // with freeRate just the padding: what goes before it is of one length in all frames
 	kind   uint32 // what all frames of a stream have alike
 	format track.Format
+	// freeRate says that the header names no bit rate: where the next frame begins tells it.
+	freeRate bool
 }
 
 // parser reads a frame by its first bytes; ok is false where there is none.
@@ -60,6 +62,7 @@ func (s *source) frames(at int64, want int) track.Format {
 
 func (s *source) chain(at int64, want int, parse parser) track.Format {
 	var first frame
+	var unpadded int64 // of a free bit rate
 	for n := 0; n < want; n++ {
 		f, ok := parse(s.at(at, frameHeader))
 		switch {
@@ -70,9 +73,40 @@ func (s *source) chain(at int64, want int, parse parser) track.Format {
 		case n == 0:
 			first = f
 		}
+		if f.freeRate {
+			if unpadded == 0 && want == framesAtStart { // a search at every offset of junk would be long
+				unpadded = s.freeSize(at, f)
+			}
+			if unpadded == 0 {
+				return ""
+			}
+			at += unpadded
+		}
 		at += f.size
 	}
 	return first.format
+}
+
+// freeSize returns how long the frame of a free bit rate at an offset is, without its padding: so
+// long that the two after it begin where that says. 0: it is none.
+func (s *source) freeSize(at int64, f frame) int64 {
+	const least, most = 24, 4096 // bytes; at 640 kbit/s a frame has up to 2,880
+	b := s.at(at, 2*most)
+	follows := func(offset int64) (frame, bool) {
+		next, ok := mpegFrame(b[min(offset, int64(len(b))):])
+		return next, ok && next.freeRate && next.kind == f.kind
+	}
+	for size := int64(least); size < most; size++ {
+		next, ok := follows(size + f.size)
+		if !ok {
+			continue
+		}
+		third := 2*size + f.size + next.size
+		if _, ok := follows(third); ok || s.ends(at+third) || s.tagFollows(at+third) {
+			return size
+		}
+	}
+	return 0
 }
 
 // The bit rates of MPEG audio, kbit/s: of MPEG 1 layers I, II and III, of MPEG 2 layer I, and
@@ -85,8 +119,7 @@ var bitRates = [5][16]int64{
 	{0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160},
 }
 
-// mpegFrame reads the header of MPEG 1, 2 or 2.5 audio, layer I, II or III. Frames of a free
-// bit rate, whose length no header tells, are not read.
+// mpegFrame reads the header of MPEG 1, 2 or 2.5 audio, layer I, II or III.
 func mpegFrame(b []byte) (frame, bool) {
 	if len(b) < 4 || b[0] != 0xff || b[1]&0xe0 != 0xe0 {
 		return frame{}, false
@@ -99,8 +132,9 @@ func mpegFrame(b []byte) (frame, bool) {
 	case layer == 1:
 		rates = bitRates[3]
 	}
+	const noRate = 15
 	rate, sampleRateIndex, padding := rates[b[2]>>4]*1000, b[2]>>2&3, int64(b[2]>>1&1)
-	if version == 1 || layer == 4 || rate == 0 || sampleRateIndex == 3 || b[3]&3 == 2 {
+	if version == 1 || layer == 4 || b[2]>>4 == noRate || sampleRateIndex == 3 || b[3]&3 == 2 {
 		return frame{}, false
 	}
 	sampleRate := [3]int64{44100, 48000, 32000}[sampleRateIndex]
@@ -110,7 +144,7 @@ func mpegFrame(b []byte) (frame, bool) {
 	case 0:
 		sampleRate /= 4
 	}
-	f := frame{kind: uint32(b[1]&0xfe)<<8 | uint32(b[2]&0x0c), format: track.MP2}
+	f := frame{kind: uint32(b[1]&0xfe)<<8 | uint32(b[2]&0x0c), format: track.MP2, freeRate: rate == 0}
 	switch {
 	case layer == 1:
 		f.size = (12*rate/sampleRate + padding) * 4
@@ -132,7 +166,7 @@ func adtsFrame(b []byte) (frame, bool) {
 		return frame{}, false
 	}
 	size := int64(b[3]&3)<<11 | int64(b[4])<<3 | int64(b[5])>>5
-	return frame{size, 0x10000 | uint32(b[1]&8)<<8 | uint32(b[2]&0xfc), track.AAC}, size >= header
+	return frame{size: size, kind: 0x10000 | uint32(b[1]&8)<<8 | uint32(b[2]&0xfc), format: track.AAC}, size >= header
 }
 
 // loasSync is the first byte of a frame of AAC as broadcasts have it.
@@ -144,7 +178,7 @@ func loasFrame(b []byte) (frame, bool) {
 		return frame{}, false
 	}
 	size := int64(b[1]&0x1f)<<8 | int64(b[2])
-	return frame{header + size, 0x20000, track.AAC}, size > 0
+	return frame{size: header + size, kind: 0x20000, format: track.AAC}, size > 0
 }
 
 // flac tells FLAC by its first metadata block, STREAMINFO, and by what follows it: another
