@@ -22,7 +22,7 @@ type Backend interface {
 	SignGet(ctx context.Context, spec track.GetSpec) (track.SignedURL, error)
 	SignPart(ctx context.Context, spec track.PartSpec) (track.SignedPut, error)
 
-	CreateMultipart(ctx context.Context, key, contentType string) (multipartID string, err error)
+	CreateMultipart(ctx context.Context, key, contentType string, declared *track.Checksum) (multipartID string, err error)
 	ListParts(ctx context.Context, key, multipartID string) ([]track.Part, error)
 	CompleteMultipart(ctx context.Context, key, multipartID string, size int64, parts []track.Part) error
 	AbortMultipart(ctx context.Context, key, multipartID string) error

@@ -85,7 +85,7 @@ func testExpiry(t *trial) {
 	key, content := newKey(), random(10)
 	t.create(key, content)
 	put := track.PutSpec{Key: newKey(), Size: 10, ContentType: flac, TTL: time.Second}
-	id, err := t.Backend.CreateMultipart(t.Context(), put.Key, flac)
+	id, err := t.Backend.CreateMultipart(t.Context(), put.Key, flac, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

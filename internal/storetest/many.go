@@ -15,7 +15,7 @@ func testManyMultiparts(t *trial) {
 				k = key // several of one key
 			}
 			var err error
-			want[i], err = t.Backend.CreateMultipart(t.Context(), k, flac)
+			want[i], err = t.Backend.CreateMultipart(t.Context(), k, flac, nil)
 			return err
 		})
 	}

@@ -14,7 +14,7 @@ import (
 
 func (t *trial) createMultipart(key string) string {
 	t.Helper()
-	id, err := t.Backend.CreateMultipart(t.Context(), key, flac)
+	id, err := t.Backend.CreateMultipart(t.Context(), key, flac, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ type SignedPart struct {
 // WantedPart is a part that is to be signed.
 type WantedPart struct {
 	Number   int32  `json:"part_number"`
-	Checksum string `json:"checksum,omitempty"` // CRC64NVME in base64: the storage then refuses other bytes; empty: none
+	Checksum string `json:"checksum,omitempty"` // by Request.Checksum.OfParts(), in base64: the storage then refuses other bytes; empty: none
 }
 
 // Upload is what the server says of an upload.

@@ -44,7 +44,7 @@ func (c *Client) Send(ctx context.Context, idempotencyKey string, r Request, fil
 		return ticket.Upload, nil
 	}
 	if ticket.Multipart != nil {
-		return c.sendParts(ctx, ticket, r.Size, file, progress)
+		return c.sendParts(ctx, ticket, r, file, progress)
 	}
 	if ticket.Put == nil {
 		return ticket.Upload, errors.New("only put and multipart are sent by this client")
@@ -78,13 +78,13 @@ func (c *Client) Send(ctx context.Context, idempotencyKey string, r Request, fil
 // that these were looked at since. The URLs that there are for such an upload are of no use.
 var errSettled = errors.New("the upload is settled")
 
-func (c *Client) sendParts(ctx context.Context, t Ticket, size int64, file io.ReaderAt, progress func(int64)) (Upload, error) {
+func (c *Client) sendParts(ctx context.Context, t Ticket, r Request, file io.ReaderAt, progress func(int64)) (Upload, error) {
 	now, err := c.Get(ctx, t.ID)
 	if err != nil || now.State != track.UploadPending {
 		return now, err
 	}
 	m := t.Multipart
-	partSize := func(n int32) int64 { return min(m.PartSize, size-int64(n-1)*m.PartSize) }
+	partSize := func(n int32) int64 { return min(m.PartSize, r.Size-int64(n-1)*m.PartSize) }
 	have := map[int32]string{}
 	for _, p := range now.Parts {
 		if p.Size == partSize(p.Number) {
@@ -106,7 +106,9 @@ func (c *Client) sendParts(ctx context.Context, t Ticket, size int64, file io.Re
 	for _, n := range missing {
 		g.Go(func() error {
 			body := io.NewSectionReader(file, int64(n-1)*m.PartSize, partSize(n))
-			etag, err := c.put(gctx, body, progress, func(int) (track.SignedPut, error) { return c.signPart(gctx, t.ID, n, body) })
+			etag, err := c.put(gctx, body, progress, func(int) (track.SignedPut, error) {
+				return c.signPart(gctx, t.ID, n, body, r.Checksum.OfParts())
+			})
 			mu.Lock()
 			defer mu.Unlock()
 			have[n] = etag
@@ -133,8 +135,8 @@ func (c *Client) sendParts(ctx context.Context, t Ticket, size int64, file io.Re
 
 // signPart signs a part with the checksum of its bytes: where they are damaged on the way,
 // the storage refuses the part, and only that is sent again.
-func (c *Client) signPart(ctx context.Context, id string, number int32, body *io.SectionReader) (track.SignedPut, error) {
-	sum, err := Checksum(ctx, io.NewSectionReader(body, 0, body.Size()))
+func (c *Client) signPart(ctx context.Context, id string, number int32, body *io.SectionReader, a track.Algorithm) (track.SignedPut, error) {
+	sum, err := checksum(ctx, a, io.NewSectionReader(body, 0, body.Size()))
 	if err != nil {
 		return track.SignedPut{}, err
 	}

@@ -166,7 +166,7 @@ func TestNewFilesAreForWhomTheFolderIs(t *testing.T) {
 		if err := store.CreateFile("restored/a/1.wav", writing("x")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := store.CreateMultipart(t.Context(), "uploads/a/b", ""); err != nil {
+		if _, err := store.CreateMultipart(t.Context(), "uploads/a/b", "", nil); err != nil {
 			t.Fatal(err)
 		}
 		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {

@@ -230,7 +230,7 @@ func FuzzKey(f *testing.F) {
 			}
 		}
 		_ = store.Delete(t.Context(), key)
-		if _, err := store.CreateMultipart(t.Context(), key, "audio/flac"); err == nil && !filepath.IsLocal(key) {
+		if _, err := store.CreateMultipart(t.Context(), key, "audio/flac", nil); err == nil && !filepath.IsLocal(key) {
 			t.Errorf("a multipart upload of %q", key)
 		}
 		if entries, err := os.ReadDir(base); err != nil || len(entries) != 2 {

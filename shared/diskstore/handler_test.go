@@ -217,7 +217,7 @@ func TestEachObjectIsAnnouncedAsByS3(t *testing.T) {
 		t.Errorf("answered %d %s", response.StatusCode, answer)
 	}
 
-	id, err := store.CreateMultipart(t.Context(), "uploads/parts.flac", "audio/flac")
+	id, err := store.CreateMultipart(t.Context(), "uploads/parts.flac", "audio/flac", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ type manifest struct {
 }
 
 // CreateMultipart begins an upload in parts.
-func (s *Store) CreateMultipart(_ context.Context, key, _ string) (string, error) {
+func (s *Store) CreateMultipart(_ context.Context, key, _ string, _ *track.Checksum) (string, error) {
 	if _, err := keyPath(key); err != nil {
 		return "", err
 	}

@@ -135,7 +135,7 @@ func TestWithoutRootEverythingIsOutOfReach(t *testing.T) {
 	check("Open", err)
 	_, err = store.Create(ctx, track.ObjectSpec{Key: "a.flac"}, bytes.NewReader(nil))
 	check("Create", err)
-	_, err = store.CreateMultipart(ctx, "a.flac", "")
+	_, err = store.CreateMultipart(ctx, "a.flac", "", nil)
 	check("CreateMultipart", err)
 	_, err = store.ListParts(ctx, "a.flac", track.NewID().String())
 	check("ListParts", err)
@@ -196,7 +196,7 @@ func TestThePartThatWasSentLastCounts(t *testing.T) {
 	root := t.TempDir()
 	store := open(t, diskstore.Config{Root: root})
 	const key = "uploads/a.flac"
-	id, err := store.CreateMultipart(t.Context(), key, "audio/flac")
+	id, err := store.CreateMultipart(t.Context(), key, "audio/flac", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +280,7 @@ func writeUntilKilled(root string) {
 		}); err != nil {
 			panic(err)
 		}
-		id, err := store.CreateMultipart(ctx, "parts/"+key, "")
+		id, err := store.CreateMultipart(ctx, "parts/"+key, "", nil)
 		if err != nil {
 			panic(err)
 		}

@@ -117,7 +117,7 @@ func TestBucketIsProvedFirst(t *testing.T) {
 			}
 			return nil
 		},
-		"CreateMultipart": func() error { _, err := store.CreateMultipart(ctx, "k", ""); return err },
+		"CreateMultipart": func() error { _, err := store.CreateMultipart(ctx, "k", "", nil); return err },
 		"SignPut":         func() error { _, err := store.SignPut(ctx, spec); return err },
 		"SignPost":        func() error { _, err := store.SignPost(ctx, spec); return err },
 	}

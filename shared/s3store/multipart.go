@@ -15,13 +15,17 @@ import (
 )
 
 // CreateMultipart begins an upload in parts, which need no checksums of their own: S3
-// computes a CRC64NVME of the whole.
-func (s *Store) CreateMultipart(ctx context.Context, key, contentType string) (string, error) {
-	return s.createMultipart(ctx, &s3.CreateMultipartUploadInput{
+// computes that of the whole, a CRC64NVME, or a CRC32C where one was declared.
+func (s *Store) CreateMultipart(ctx context.Context, key, contentType string, declared *track.Checksum) (string, error) {
+	input := &s3.CreateMultipartUploadInput{
 		Bucket:      &s.bucket,
 		Key:         &key,
 		ContentType: optional(contentType),
-	})
+	}
+	if declared.OfParts() == track.CRC32C {
+		input.ChecksumAlgorithm, input.ChecksumType = types.ChecksumAlgorithmCrc32c, types.ChecksumTypeFullObject
+	}
+	return s.createMultipart(ctx, input)
 }
 
 func (s *Store) createMultipart(ctx context.Context, input *s3.CreateMultipartUploadInput) (string, error) {
@@ -42,11 +46,11 @@ func (s *Store) ListParts(ctx context.Context, key, multipartID string) ([]track
 			return nil, failure(ctx, "list the parts of", key, err)
 		}
 		for _, p := range page.Parts {
-			parts = append(parts, track.Part{
-				Number: aws.ToInt32(p.PartNumber),
-				ETag:   unquote(p.ETag),
-				Size:   aws.ToInt64(p.Size),
-			})
+			part := track.Part{Number: aws.ToInt32(p.PartNumber), ETag: unquote(p.ETag), Size: aws.ToInt64(p.Size)}
+			if p.ChecksumCRC32C != nil {
+				part.Checksum = &track.Checksum{Algorithm: track.CRC32C, Value: *p.ChecksumCRC32C}
+			}
+			parts = append(parts, part)
 		}
 	}
 	return parts, nil
@@ -70,7 +74,11 @@ func (s *Store) complete(ctx context.Context, input *s3.CompleteMultipartUploadI
 	completed := make([]types.CompletedPart, len(parts))
 	for i, p := range parts {
 		completed[i] = types.CompletedPart{PartNumber: aws.Int32(p.Number), ETag: aws.String(p.ETag)}
-		if p.Checksum != nil {
+		switch {
+		case p.Checksum == nil:
+		case p.Checksum.Algorithm == track.CRC32C:
+			completed[i].ChecksumCRC32C = &p.Checksum.Value
+		default:
 			completed[i].ChecksumCRC64NVME = &p.Checksum.Value
 		}
 	}

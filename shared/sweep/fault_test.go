@@ -184,7 +184,7 @@ func (r *rig) scene() scene {
 	s.overdue = r.Ticket(track.ID{}, track.S3)
 	s.parts = r.Ticket(track.ID{}, track.S3, func(t *track.Ticket) { t.Method, t.PartSize = track.MethodMultipart, track.MinPartSize })
 	var err error
-	if s.multipart, err = r.S3.CreateMultipart(r.T.Context(), s.parts.Key, "audio/wav"); err != nil {
+	if s.multipart, err = r.S3.CreateMultipart(r.T.Context(), s.parts.Key, "audio/wav", nil); err != nil {
 		r.T.Fatal(err)
 	}
 	if _, err := r.Store.BeginMultipart(r.T.Context(), s.parts.ID, s.multipart); err != nil {

@@ -105,7 +105,7 @@ func TestWhatNothingCameForExpires(t *testing.T) {
 	multipart := func(t *track.Ticket) { t.Method, t.PartSize = track.MethodMultipart, track.MinPartSize }
 	for _, backend := range []string{track.S3, track.Local} {
 		single, parts := r.Ticket(track.ID{}, backend), r.Ticket(track.ID{}, backend, multipart)
-		id, err := r.Backend(backend).CreateMultipart(t.Context(), parts.Key, "audio/wav")
+		id, err := r.Backend(backend).CreateMultipart(t.Context(), parts.Key, "audio/wav", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ func TestStaleMultipartUploads(t *testing.T) {
 	r := newRig(t)
 	multipart := func(t *track.Ticket) { t.Method, t.PartSize = track.MethodMultipart, track.MinPartSize }
 	begin := func(backend, key string) string {
-		id, err := r.Backend(backend).CreateMultipart(t.Context(), key, "audio/wav")
+		id, err := r.Backend(backend).CreateMultipart(t.Context(), key, "audio/wav", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,6 +54,15 @@ func (c Checksum) Validate() error {
 	return nil
 }
 
+// OfParts returns the algorithm of the checksums of an object's parts where its own declared one is c, or nil: CRC32C or
+// CRC64NVME, by which S3 makes that of the whole of theirs. There is no way to do so by SHA256.
+func (c *Checksum) OfParts() Algorithm {
+	if c != nil && c.Algorithm == CRC32C {
+		return CRC32C
+	}
+	return CRC64NVME
+}
+
 // NewCRC64NVME returns a sum in S3's form.
 func NewCRC64NVME(sum uint64) Checksum {
 	return Checksum{CRC64NVME, base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, sum))}

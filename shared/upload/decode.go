@@ -153,12 +153,11 @@ func uuid(dst **track.ID) reader {
 	}
 }
 
-// checksum reads the checksum of a whole file. A string is taken for its CRC64NVME, as it is
-// of a part.
+// checksum reads the checksum of a whole file. A string is taken for its CRC64NVME.
 func checksum(dst **track.Checksum) reader {
 	return func(at string, value json.RawMessage) error {
 		if value[0] == '"' {
-			return crc64nvme(dst)(at, value)
+			return checksumBy(track.CRC64NVME, dst)(at, value)
 		}
 		var algorithm, sum *string
 		if err := (fields{"algorithm": text(&algorithm), "value": text(&sum)}).object(at, value); err != nil {
@@ -179,14 +178,14 @@ func checksum(dst **track.Checksum) reader {
 	}
 }
 
-// crc64nvme reads a checksum that goes without its algorithm's name.
-func crc64nvme(dst **track.Checksum) reader {
+// checksumBy reads a checksum that goes without its algorithm's name.
+func checksumBy(algorithm track.Algorithm, dst **track.Checksum) reader {
 	return func(at string, value json.RawMessage) error {
 		var s *string
 		if err := text(&s)(at, value); err != nil {
 			return err
 		}
-		c := track.Checksum{Algorithm: track.CRC64NVME, Value: *s}
+		c := track.Checksum{Algorithm: algorithm, Value: *s}
 		if err := c.Validate(); err != nil {
 			return refuse(InvalidRequest, "%s: %v", at, err)
 		}

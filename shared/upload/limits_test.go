@@ -236,11 +236,11 @@ type failing struct {
 	create, complete, completed error
 }
 
-func (f *failing) CreateMultipart(ctx context.Context, key, contentType string) (string, error) {
+func (f *failing) CreateMultipart(ctx context.Context, key, contentType string, declared *track.Checksum) (string, error) {
 	if f.create != nil {
 		return "", fmt.Errorf("create %s: %w", key, f.create)
 	}
-	return f.Backend.CreateMultipart(ctx, key, contentType)
+	return f.Backend.CreateMultipart(ctx, key, contentType, declared)
 }
 
 func (f *failing) CompleteMultipart(ctx context.Context, key, id string, size int64, parts []track.Part) error {

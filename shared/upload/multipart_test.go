@@ -3,11 +3,17 @@ package upload_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"iter"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"trackstore/internal/audiotest"
 	"trackstore/shared/track"
@@ -53,6 +59,53 @@ func (s *stage) sendPart(part answer, content []byte) reply {
 
 func cut(content []byte, size, number int) []byte {
 	return content[(number-1)*size : min(number*size, len(content))]
+}
+
+// A CRC32C of the whole is the storage's own work, from what it has of each part: nothing is read for it, however large.
+func TestTheStorageMakesTheCRC32COfParts(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	content := audiotest.WAV(200, 1) // two parts
+	sum := func(b []byte) track.Checksum {
+		value := binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+		return track.Checksum{Algorithm: track.CRC32C, Value: base64.StdEncoding.EncodeToString(value)}
+	}
+	for _, c := range []struct {
+		declared track.Checksum
+		ofParts  bool
+		want     string
+	}{{sum(content), true, "stored"}, {sum(content), false, "stored"}, {sum(content[1:]), true, "failed"}} {
+		o := s.open(len(content), "method", "multipart", "checksum", c.declared)
+		parts, size := o.obj("multipart").list("parts"), int(o.obj("multipart")["part_size"].(float64))
+		named := make([]answer, len(parts))
+		for i, part := range parts {
+			piece := cut(content, size, i+1)
+			if c.ofParts {
+				path := "/v1/uploads/" + o.str("upload_id") + "/parts"
+				wanted := answer{"part_number": i + 1, "checksum": sum(piece).Value}
+				part = s.call("POST", path, answer{"parts": []answer{wanted}}).want(200).list("parts")[0]
+				damaged := bytes.Clone(piece)
+				damaged[100] ^= 1
+				if r := s.sendPart(part, damaged); r.status < 400 {
+					t.Errorf("a damaged part: %d", r.status)
+				}
+				wanted["checksum"] = checksumOf(piece).Value
+				s.call("POST", path, answer{"parts": []answer{wanted}}).refused(422, upload.InvalidRequest, "parts[0].checksum", "CRC32C")
+			}
+			named[i] = s.putPart(part, piece)
+		}
+		if done := s.complete(o, answer{"parts": named}).want(200); done["state"] != c.want {
+			t.Errorf("%+v: %v", c, done)
+		}
+		key := s.sql("SELECT storage_key FROM track_uploads WHERE id = $1", o.str("upload_id"))
+		head, err := s.bucket.Client().HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &s.bucket.Name, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head.ChecksumType != types.ChecksumTypeFullObject || *head.ChecksumCRC32C != sum(content).Value {
+			t.Errorf("the storage has a CRC32C of type %s", head.ChecksumType)
+		}
+	}
 }
 
 func TestAFileIsSentInParts(t *testing.T) {

@@ -119,7 +119,7 @@ func (a *api) begin(ctx context.Context, u track.Upload) (track.Upload, error) {
 	if err != nil {
 		return u, err
 	}
-	id, err := b.CreateMultipart(ctx, u.Key, u.ContentType)
+	id, err := b.CreateMultipart(ctx, u.Key, u.ContentType, u.Checksum)
 	if err != nil {
 		// Nobody has been told of this upload: free its place, unless a twin of this request
 		// had more luck. Where this fails too, the ticket expires in its time.

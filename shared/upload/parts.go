@@ -53,7 +53,7 @@ type partURL struct {
 // wantedPart is a part whose URL a client asks for.
 type wantedPart struct {
 	number   int64
-	checksum *track.Checksum // CRC64NVME; nil: not declared
+	checksum *track.Checksum // nil: not declared
 }
 
 func (a *api) multipart(ctx context.Context, b Backend, u track.Upload) (*multipart, error) {
@@ -96,11 +96,11 @@ func (a *api) signParts(w http.ResponseWriter, r *http.Request, by caller) error
 	if err != nil {
 		return err
 	}
-	wanted, err := decodeWanted(body)
+	u, err := a.upload(r, by.user)
 	if err != nil {
 		return err
 	}
-	u, err := a.upload(r, by.user)
+	wanted, err := decodeWanted(body, u.Checksum.OfParts())
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (a *api) signParts(w http.ResponseWriter, r *http.Request, by caller) error
 
 // decodeWanted reads which parts are to be signed: by their numbers alone, or each with the
 // checksum that its URL is to bind.
-func decodeWanted(body []byte) ([]wantedPart, error) {
+func decodeWanted(body []byte, algorithm track.Algorithm) ([]wantedPart, error) {
 	var numbers, parts []wantedPart
 	err := fields{
 		"part_numbers": array(mostParts, func(at string, value json.RawMessage) error {
@@ -127,7 +127,7 @@ func decodeWanted(body []byte) ([]wantedPart, error) {
 		"parts": array(mostParts, func(at string, value json.RawMessage) error {
 			var n *int64
 			var sum *track.Checksum
-			err := fields{"part_number": whole(&n), "checksum": crc64nvme(&sum)}.object(at, value)
+			err := fields{"part_number": whole(&n), "checksum": checksumBy(algorithm, &sum)}.object(at, value)
 			if err == nil && n == nil {
 				err = refuse(InvalidRequest, "%s.part_number: is required", at)
 			}

@@ -134,9 +134,9 @@ type Signer interface {
 
 // Multiparts handles multipart uploads on a storage backend.
 type Multiparts interface {
-	// CreateMultipart begins an upload. Each call begins one of its own; after track.ErrUnavailable there may be one that
-	// nobody knows of, which the sweep aborts when it is old.
-	CreateMultipart(ctx context.Context, key, contentType string) (id string, err error)
+	// CreateMultipart begins an upload, of bytes whose checksum was declared, or nil. Each call begins one of its own;
+	// after track.ErrUnavailable there may be one that nobody knows of, which the sweep aborts when it is old.
+	CreateMultipart(ctx context.Context, key, contentType string, declared *track.Checksum) (id string, err error)
 	// ListParts returns all parts; track.ErrNotFound where there is no such upload (any more).
 	ListParts(ctx context.Context, key, multipartID string) ([]track.Part, error)
 	// CompleteMultipart makes an object of parts, in the order of their numbers; size 0 is not known. A list that does not

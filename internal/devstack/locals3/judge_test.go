@@ -104,7 +104,7 @@ func sendSlowly(t *testing.T, s *locals3.Server, store *s3store.Store, size int)
 	send(http.MethodPut, put.URL, put.Headers, body)
 
 	key := fmt.Sprint("parts", size)
-	id, err := store.CreateMultipart(t.Context(), key, "audio/wav")
+	id, err := store.CreateMultipart(t.Context(), key, "audio/wav", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
