@@ -2,6 +2,7 @@ package sweep_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -173,4 +174,82 @@ func TestAFrozenSweepRemovesNothingNew(t *testing.T) {
 			}
 		})
 	}
+}
+
+// racing is a confirmer after whose look bytes come: they are confirmed while the sweep goes on.
+type racing struct {
+	sweep.Confirmer
+	come func(absent []track.Upload)
+}
+
+func (c racing) ConfirmEach(ctx context.Context, ids []track.ID, dryRun bool) ([]track.Confirmation, error) {
+	each, err := c.Confirmer.ConfirmEach(ctx, ids, dryRun)
+	var absent []track.Upload
+	for _, e := range each {
+		if e.Err == nil && e.State == track.UploadExpired {
+			absent = append(absent, e.Upload)
+		}
+	}
+	c.come(absent)
+	return each, err
+}
+
+// Between the sweep's last look and its mark bytes come, and are confirmed by others at the very moment at which it marks
+// them: one of the two wins, never both, and neither is lost.
+func TestTheNoteOfARemovalAndAConfirmationExcludeEachOther(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const uploads = 40
+	for range uploads {
+		r.expired(track.ID{}, track.S3, grace)
+	}
+	var others sync.WaitGroup
+	var came sync.Map // by key
+	config := r.config
+	config.Confirm = racing{r.config.Confirm, func(absent []track.Upload) {
+		for _, u := range absent {
+			if _, twice := came.LoadOrStore(u.Key, true); twice {
+				continue
+			}
+			r.put(track.S3, u.Key)
+			others.Go(func() {
+				if _, err := r.config.Confirm.ConfirmEach(t.Context(), []track.ID{u.ID}, false); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}}
+	for range 2 {
+		others.Go(func() {
+			if _, err := sweep.New(config).Run(t.Context(), sweep.Options{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	others.Wait()
+	r.sweep()
+	if n := r.query("SELECT count(*) FROM track_uploads WHERE state NOT IN ('stored', 'expired')"); n != "0" {
+		t.Errorf("%s are neither", n)
+	}
+	rows, err := r.DB.Query(t.Context(), `SELECT u.storage_key, u.state = 'stored', coalesce(t.storage_key, '') = u.storage_key, d.id IS NOT NULL
+		FROM track_uploads u JOIN tracks t ON t.id = u.track_id LEFT JOIN track_discards d ON d.storage_key = u.storage_key`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	stored := 0
+	for rows.Next() {
+		var key string
+		var isStored, isNamed, isNoted bool
+		if err := rows.Scan(&key, &isStored, &isNamed, &isNoted); err != nil {
+			t.Fatal(err)
+		}
+		if isNamed != isStored || isNoted == isStored || isStored && !r.has(track.S3, key) {
+			t.Errorf("%s: stored %v, named %v, noted %v, there %v", key, isStored, isNamed, isNoted, r.has(track.S3, key))
+		}
+		if isStored {
+			stored++
+		}
+	}
+	t.Logf("%d of %d were confirmed in time", stored, uploads)
 }
