@@ -1,7 +1,7 @@
 # trackstore. `make` lists what there is to do.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint template bench load fuzz faults e2e platforms deployed deployed-plants sam-local peers
+.PHONY: help run build test lint template bench load fuzz faults e2e clients platforms deployed deployed-plants sam-local peers
 .DELETE_ON_ERROR:
 
 include functions/build.mk
@@ -68,6 +68,11 @@ faults: bin/versitygw ## Make every system call on the tracks' folder fail once,
 
 e2e: ## Drive the console page, trackstore.js and Uppy in Chromium and in Firefox
 	@$(MAKE) --no-print-directory -C e2e
+
+clients: bin/versitygw ## Generate clients in Python, Go and TypeScript from docs/openapi.yaml, check their types, and upload with each
+	@mkdir -p bin/clients
+	@$(MAKE) --no-print-directory -C e2e/clients
+	@go test -run=TestGeneratedClients -count=1 ./shared/upload
 
 deployed: ## Deploy to an AWS stand-in on this machine, and use what came of it (Linux, as root; PLANT=… plants a mistake)
 	@./e2e/deployed/run $(PLANT)

@@ -415,3 +415,31 @@ test('it plays on while its URLs run out', async ({ page, line, browserName }) =
   await page.evaluate(() => document.querySelector('audio').play());
   await expect.poll(() => page.evaluate(() => document.querySelector('audio').currentTime)).toBeGreaterThan(before + 0.5);
 });
+
+test('a URL that fails before its time is renewed where the track is', async ({ page, line, browserName }) => {
+  await open(page, line, [wav(`${browserName} renew.wav`, 1_000_000)]); // a minute
+  await start(page);
+  const { track_id } = await ended(page);
+  line.rate = 40_000; // so that the browser has little more than it plays
+  await page.evaluate((id) => {
+    window.errors = 0;
+    window.at = [];
+    const player = document.querySelector('audio');
+    player.addEventListener('error', () => window.errors++);
+    setInterval(() => window.at.push(player.currentTime), 100);
+    return store.play(player, id);
+  }, track_id);
+  const at = () => page.evaluate(() => document.querySelector('audio').currentTime);
+  await expect.poll(at).toBeGreaterThan(3);
+  // The keys that signed it have ended, say.
+  const over = new Set(line.seen.filter(({ side, method }) => side === 'storage' && method === 'GET').map(({ url }) => url));
+  line.fault = ({ side, url }) => (side === 'storage' && over.has(url) ? { status: 403 } : undefined);
+  line.cut();
+  const before = await at();
+  const { length } = await page.evaluate(() => window.at);
+  await expect.poll(at, { timeout: 60_000 }).toBeGreaterThan(before + 12); // more than it had
+  expect(over.size).toBe(1);
+  expect(await page.evaluate(() => window.errors)).toBeGreaterThan(0);
+  const since = (await page.evaluate(() => window.at)).slice(length + 1);
+  expect(since.filter((time) => time > 0 && time < before - 1)).toEqual([]); // it does not begin anew
+});

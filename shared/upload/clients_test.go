@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"trackstore/internal/audiotest"
+	"trackstore/internal/testenv"
 	"trackstore/shared/upload"
 	"trackstore/web"
 )
@@ -117,4 +118,48 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s %v", out, err)
 		}
 	})
+}
+
+// Programs (e2e/clients) over clients that generators made of docs/openapi.yaml, each by the types of its own language: one
+// upload with a checksum, its track, and what is played of it.
+func TestGeneratedClients(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(path string) string { return filepath.Join(root, path) }
+	for name, command := range map[string][]string{
+		"Python":     {at("bin/clients/venv/bin/python"), at("e2e/clients/python/main.py")},
+		"Go":         {at("bin/clients/go")},
+		"TypeScript": {"node", at("e2e/clients/typescript/dist/main.js")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := os.Stat(command[len(command)-1]); err != nil {
+				testenv.Skip(t, "make clients builds the programs")
+			}
+			s := start(t)
+			content := audiotest.WAV(2, 1)
+			song := filepath.Join(t.TempDir(), "song.wav")
+			if err := os.WriteFile(song, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), command[0], append(command[1:], song)...)
+			cmd.Env = append(os.Environ(), "TRACKSTORE_URL="+s.url, "TRACKSTORE_TOKEN="+s.token)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			played, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, stderr.Bytes())
+			}
+			if !bytes.Equal(played, content) {
+				t.Errorf("of %d bytes %d others are played", len(content), len(played))
+			}
+			if n := s.sql(`SELECT count(*) FROM tracks JOIN track_uploads u ON u.track_id = tracks.id
+				WHERE tracks.status = 'ready' AND u.state = 'stored' AND u.idempotency_key = 'a-key'`); n != "1" {
+				t.Errorf("%s tracks are ready", n)
+			}
+		})
+	}
 }
