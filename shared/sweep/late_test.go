@@ -251,5 +251,8 @@ func TestTheNoteOfARemovalAndAConfirmationExcludeEachOther(t *testing.T) {
 			stored++
 		}
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	t.Logf("%d of %d were confirmed in time", stored, uploads)
 }
