@@ -33,20 +33,10 @@ func TestEverySystemCallFailsOnce(t *testing.T) {
 	t.Parallel()
 	needStrace(t)
 	var all []trial
-	var mu sync.Mutex
-	var counting errgroup.Group
+	w := newWorld(t)
 	for _, s := range scenes() {
-		counting.Go(func() error {
-			t.Run(s.name, func(t *testing.T) {
-				trials := s.trials(t)
-				mu.Lock()
-				defer mu.Unlock()
-				all = append(all, trials...)
-			})
-			return nil
-		})
+		all = append(all, w.trials(s)...)
 	}
-	_ = counting.Wait()
 	slices.SortFunc(all, func(a, b trial) int { return strings.Compare(a.String(), b.String()) })
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	if *mostFaults > 0 {
@@ -55,7 +45,7 @@ func TestEverySystemCallFailsOnce(t *testing.T) {
 	// They wait more than they work. A world of their own has so many of them that its bucket stays small.
 	var tally tally
 	var group errgroup.Group
-	const worlds, most = 6, 25
+	const worlds, most = 10, 25
 	group.SetLimit(worlds)
 	for batch := range slices.Chunk(all, min(len(all)/worlds+1, most)) {
 		group.Go(func() error {
@@ -126,7 +116,7 @@ func (c *tally) report(t *testing.T, all []trial) {
 	}
 	t.Logf("%d injections below the root (%d kills, %d of several calls), %d elsewhere, %d that met no call; %d of %d calls, places and errors were met",
 		c.hits, c.kills, c.several, c.strays, c.missed, met, len(wanted))
-	if c.hits < c.tried/2 || *mostFaults == 0 && c.tried == len(all) && c.hits < 2000 {
+	if c.hits <= c.tried/2 || *mostFaults == 0 && c.tried == len(all) && c.hits < 2000 {
 		t.Errorf("only %d injections at %d tries", c.hits, c.tried)
 	}
 }
@@ -176,18 +166,17 @@ func scenes() []scene {
 		}, track.Local, []string{"restored/{0}/1.wav", worldPaths[1], "restored/{2}/1.wav"}, "rollback", "--workers", "1"),
 		migration("purge", moved, track.S3, nil, "purge-local", "--yes", "--grace", "0s"),
 		receiving("put", 1),
-		receiving("parts", 60),
+		receiving("parts", 2),
 	}
 }
 
 // trials returns all that may happen to a scene, as a run in which nothing does shows.
-func (s scene) trials(t *testing.T) (all []trial) {
-	w := newWorld(t)
+func (w *world) trials(s scene) (all []trial) {
 	w.reset()
 	s.prepare(w)
 	r := w.traced(nil, s.program, s.args(w)...)
 	if r.code != 0 {
-		t.Fatalf("%s ends with %d: %s", s.name, r.code, r.out)
+		w.Fatalf("%s ends with %d: %s", s.name, r.code, r.out)
 	}
 	w.ended(s)
 	counts := map[site]int{}
@@ -199,18 +188,18 @@ func (s scene) trials(t *testing.T) (all []trial) {
 		if at.at == "" { // any file: among them those that have no name to choose them by
 			most = 8
 		}
-		if at.at == "" && (at.call == "write" || at.call == "read") { // sockets, too
+		if at.at == "" && at.call == "write" { // sockets, too
 			n, most = n+8, 12
 		}
 		for nth := range min(n, most) {
 			for i, errno := range errnosOf(at.call) {
-				if nth == 0 || errno == "KILL" || (i+nth)%3 == 0 || at.at == "" {
+				if nth < 2 || errno == "KILL" || (i+nth)%3 == 0 || at.at == "" {
 					all = append(all, trial{s, fault{at, errno, nth + 1}})
 				}
 			}
 		}
 	}
-	t.Logf("%s: %d calls below the root at %d places, %d trials", s.name, len(r.sites), len(counts), len(all))
+	w.Logf("%s: %d calls below the root at %d places, %d trials", s.name, len(r.sites), len(counts), len(all))
 	return all
 }
 
@@ -250,9 +239,7 @@ func (w *world) try(one trial) tracedRun {
 	w.must("migrate-storage", "audit")
 	w.must("migrate-storage", "verify")
 	w.tidy()
-	if w.Failed() {
-		w.Logf("injected were %d calls at the root, %d elsewhere", r.hits, r.strays)
-	}
+	w.Logf("%s: %d calls failed below the root, %d elsewhere; exit code %d", one, r.hits, r.strays, r.code)
 	return r
 }
 
@@ -281,7 +268,7 @@ func newWorld(t *testing.T) *world {
 	if err := os.Mkdir(w.root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w.env = append(migrateEnv(t, w.root), "UPLOAD_SINGLE_MAX_BYTES=4MiB")
+	w.env = append(migrateEnv(t, w.root), "UPLOAD_SINGLE_MAX_BYTES=100KiB")
 	inEnvironment.Do(func() { // the S3 server of a test process has one pair of keys
 		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
 			os.Setenv(name, w.getenv(name)) //nolint:usetesting // for all tests at once
@@ -308,8 +295,10 @@ func (w *world) reset() {
 	for i := range w.ids {
 		w.ids[i] = track.NewID()
 	}
-	w.exec(`TRUNCATE tracks, track_uploads, track_migrations, track_discards, track_former_paths, track_events CASCADE`)
-	w.exec(`DELETE FROM track_places WHERE kind = 'root'`)
+	w.exec(`SET session_replication_role = replica;
+		DELETE FROM tracks; DELETE FROM track_uploads; DELETE FROM track_migrations; DELETE FROM track_discards;
+		DELETE FROM track_former_paths; DELETE FROM track_events; DELETE FROM track_places WHERE kind = 'root';
+		RESET session_replication_role`) // no trigger notes what goes
 	entries, err := os.ReadDir(w.root)
 	if err != nil {
 		w.Fatal(err)

@@ -111,7 +111,7 @@ var (
 	logLine   = regexp.MustCompile(`^(\d+) +(?:<\.\.\. )?(\w+)(?: resumed>|\()(.*)$`)
 	descriptr = regexp.MustCompile(`^(?:AT_FDCWD|\d+)<([^>]*)>`)
 	named     = regexp.MustCompile(`^(?:(?:AT_FDCWD|\d+)<[^>]*>, )?"([^"]*)"`)
-	freshName = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-`)
+	freshName = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-|[0-9]{5}\.[0-9a-f]{16}\.`) // of ids, and of parts
 )
 
 // parse reads the log of strace.

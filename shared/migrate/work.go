@@ -104,8 +104,10 @@ func (r *run) waitBefore(t *task, err error) (wait time.Duration, again bool) {
 		return rests.left, r.rest(t, rests)
 	case errors.Is(err, track.ErrThrottled):
 		again = t.Attempts < maxThrottled
-	case errors.Is(err, track.ErrForbidden), errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, track.ErrForbidden):
 		again = t.Attempts < maxDenied
+	case errors.Is(err, fs.ErrPermission):
+		again = t.Attempts < maxReads
 	case track.IsRetryable(err), errors.Is(err, track.ErrMismatch), mayPass(err):
 		again = t.Attempts < maxAttempts
 	}
