@@ -10,13 +10,13 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// moveBar shows how many of the tracks are moved, the bytes, the rate, and the time that is
-// left. The nil one shows nothing.
+// moveBar shows how many of the tracks are moved, the bytes of how many, the rate, the failures, and
+// the time that is left. The nil one shows nothing.
 type moveBar struct {
-	progress *mpb.Progress
-	bar      *mpb.Bar
-	bytes    atomic.Int64
-	failures atomic.Int64
+	progress     *mpb.Progress
+	bar          *mpb.Bar
+	bytes, total atomic.Int64
+	failures     atomic.Int64
 }
 
 // newMoveBar returns nil where w is no terminal.
@@ -30,11 +30,7 @@ func newMoveBar(w io.Writer, total int64) *moveBar {
 		mpb.PrependDecorators(decor.CountersNoUnit("%d / %d tracks")),
 		mpb.AppendDecorators(
 			decor.Any(func(decor.Statistics) string {
-				n, failed := b.bytes.Load(), ""
-				if f := b.failures.Load(); f > 0 {
-					failed = fmt.Sprintf("%d failed  ", f)
-				}
-				return failed + fmt.Sprintf("%s  %s/s", bytesText(n), bytesText(int64(float64(n)/time.Since(started).Seconds())))
+				return volumeText(volume{b.bytes.Load(), b.total.Load(), b.failures.Load()}, time.Since(started))
 			}, decor.WCSyncSpace),
 			decor.Name(" ETA "), decor.AverageETA(decor.ET_STYLE_GO)))
 	return b
@@ -54,11 +50,28 @@ func (b *moveBar) failed() {
 	}
 }
 
-// moved shows how many bytes were moved so far.
-func (b *moveBar) moved(bytes int64) {
+// moved shows how many bytes were moved so far, of about how many.
+func (b *moveBar) moved(bytes, total int64) {
 	if b != nil {
 		b.bytes.Store(bytes)
+		b.total.Store(total)
 	}
+}
+
+// volume is what a run has done so far.
+type volume struct{ bytes, total, failures int64 }
+
+// volumeText is such as: 2 failed  3.1 GiB of about 12 GiB  82 MiB/s.
+func volumeText(v volume, since time.Duration) string {
+	text := ""
+	if v.failures > 0 {
+		text = fmt.Sprintf("%d failed  ", v.failures)
+	}
+	text += bytesText(v.bytes)
+	if v.total > v.bytes {
+		text += " of about " + bytesText(v.total)
+	}
+	return text + "  " + bytesText(int64(float64(v.bytes)/since.Seconds())) + "/s"
 }
 
 // println writes a line above the bar, or to w.

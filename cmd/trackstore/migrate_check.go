@@ -10,6 +10,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"trackstore/shared/migrate"
+	"trackstore/shared/places"
 	"trackstore/shared/track"
 )
 
@@ -33,6 +34,10 @@ func (cmd *migrateVerifyCmd) Run(ctx context.Context, c *console) error {
 	look := m.look(int64(math.Ceil(float64(now.S3) * float64(cmd.Sample))))
 	v, err := migrate.Verifier{
 		Records: m.ledger, Files: m.disk, Bucket: countedReads{m.bucket, look}, Found: m.finding(cmd.JSON, look), Reached: m.reached(look),
+		Elsewhere: func(name string) (migrate.Bucket, error) {
+			other, err := m.bucket.In(name)
+			return countedReads{other, look}, err
+		},
 	}.Verify(ctx, float64(cmd.Sample), cmd.After)
 	look.stop()
 	if !v.After.IsZero() {
@@ -86,7 +91,8 @@ func (cmd *migrateAuditCmd) Run(ctx context.Context, c *console) error {
 	}
 	look := m.look(now.Local + now.S3)
 	a, err := migrate.Auditor{
-		Uses: countedLedger{m.ledger, look}, Files: m.disk, Bucket: m.bucket, Found: m.finding(cmd.JSON, look),
+		Uses: countedLedger{m.ledger, look}, Files: listedDisk{m.disk, look}, Bucket: listedBucket{m.bucket, look}, Found: m.finding(cmd.JSON, look),
+		Elsewhere: places.Elsewhere[migrate.Bucket](m.bucket),
 	}.Audit(ctx, m.cfg.Retention.Grace)
 	look.stop()
 	if err != nil && ctx.Err() == nil {

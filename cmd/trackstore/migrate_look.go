@@ -6,21 +6,26 @@ import (
 	"io"
 	"iter"
 	"os"
+	"sync/atomic"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/mattn/go-isatty"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"trackstore/shared/diskstore"
 	"trackstore/shared/pgstore"
 	"trackstore/shared/s3store"
 	"trackstore/shared/track"
 )
 
-// lookBar shows how many tracks a command has looked at that moves none. The nil one shows nothing.
+// lookBar shows how many tracks a command has looked at that moves none, and how many files and objects it has listed. The
+// nil one shows nothing.
 type lookBar struct {
 	progress *mpb.Progress
 	bar      *mpb.Bar
+	listed   atomic.Int64
 }
 
 // look returns nil where standard error is no terminal. The total is what the database knows before.
@@ -29,9 +34,25 @@ func (m *migration) look(total int64) *lookBar {
 	if p == nil {
 		return nil
 	}
-	return &lookBar{p, p.AddBar(max(total, 1),
+	b := &lookBar{progress: p}
+	b.bar = p.AddBar(max(total, 1),
 		mpb.PrependDecorators(decor.CountersNoUnit("%d / %d tracks looked at")),
-		mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_GO), decor.Name(" ETA "), decor.AverageETA(decor.ET_STYLE_GO)))}
+		mpb.AppendDecorators(decor.Any(b.listedText), decor.Elapsed(decor.ET_STYLE_GO), decor.Name(" ETA "), decor.AverageETA(decor.ET_STYLE_GO)))
+	return b
+}
+
+func (b *lookBar) listedText(decor.Statistics) string {
+	if n := b.listed.Load(); n > 0 {
+		return humanize.Comma(n) + " files and objects listed  "
+	}
+	return ""
+}
+
+// list counts a file or an object. How many there are nobody knows before.
+func (b *lookBar) list() {
+	if b != nil {
+		b.listed.Add(1)
+	}
 }
 
 // track counts one more track.
@@ -57,16 +78,43 @@ func (b *lookBar) stop() {
 	}
 }
 
-// counted tells the bar of each track that is yielded: a command that walks through them looks at each at once.
-func counted[T any](b *lookBar, tracks iter.Seq2[T, error]) iter.Seq2[T, error] {
+// counted tells of each that is yielded: a command that walks through them looks at each at once.
+func counted[T any](count func(), all iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for one, err := range tracks {
+		for one, err := range all {
 			if !yield(one, err) {
 				return
 			}
-			b.track()
+			count()
 		}
 	}
+}
+
+// listedDisk is the disk, whose files are counted while an audit lists them.
+type listedDisk struct {
+	*diskstore.Store
+	bar *lookBar
+}
+
+// List is that of the store.
+func (d listedDisk) List(ctx context.Context, prefix string) iter.Seq2[track.Object, error] {
+	return counted(d.bar.list, d.Store.List(ctx, prefix))
+}
+
+// listedBucket is the bucket, whose objects are counted while an audit lists them.
+type listedBucket struct {
+	*s3store.Store
+	bar *lookBar
+}
+
+// List is that of the store.
+func (b listedBucket) List(ctx context.Context, prefix string) iter.Seq2[track.Object, error] {
+	return counted(b.bar.list, b.Store.List(ctx, prefix))
+}
+
+// Versions is that of the store.
+func (b listedBucket) Versions(ctx context.Context, prefix, after string) iter.Seq2[track.Object, error] {
+	return counted(b.bar.list, b.Store.Versions(ctx, prefix, after))
 }
 
 // countedLedger is the database, whose tracks are counted while a command walks through them.
@@ -77,17 +125,17 @@ type countedLedger struct {
 
 // Purgeable is that of the store.
 func (l countedLedger) Purgeable(ctx context.Context, grace time.Duration) iter.Seq2[track.Copies, error] {
-	return counted(l.bar, l.Store.Purgeable(ctx, grace))
+	return counted(l.bar.track, l.Store.Purgeable(ctx, grace))
 }
 
 // Stored is that of the store.
 func (l countedLedger) Stored(ctx context.Context) iter.Seq2[track.Copies, error] {
-	return counted(l.bar, l.Store.Stored(ctx))
+	return counted(l.bar.track, l.Store.Stored(ctx))
 }
 
 // Candidates is that of the store.
 func (l countedLedger) Candidates(ctx context.Context, d track.Direction, which track.Selection) iter.Seq2[track.Candidate, error] {
-	return counted(l.bar, l.Store.Candidates(ctx, d, which))
+	return counted(l.bar.track, l.Store.Candidates(ctx, d, which))
 }
 
 // countedReads is the bucket, whose objects a verification counts: of a sample it asks for those alone.

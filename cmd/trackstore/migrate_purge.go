@@ -15,6 +15,7 @@ import (
 
 	"trackstore/shared/config"
 	"trackstore/shared/migrate"
+	"trackstore/shared/places"
 	"trackstore/shared/track"
 )
 
@@ -46,7 +47,10 @@ func (cmd *migratePurgeCmd) Run(ctx context.Context, c *console) error {
 	for _, id := range onDisk {
 		newMoveReport(m, cmd.JSON).skipped(id, track.Local)
 	}
-	purger := migrate.Purger{Files: m.disk, Bucket: m.bucket, Only: onS3, DryRun: cmd.DryRun}
+	if err := cmd.explain(ctx, m, onS3, grace); err != nil {
+		return finished(ctx, false, err)
+	}
+	purger := migrate.Purger{Files: m.disk, Bucket: m.bucket, Elsewhere: places.Elsewhere[migrate.Bucket](m.bucket), Only: onS3, DryRun: cmd.DryRun}
 	if cmd.Limit != nil {
 		purger.Limit = *cmd.Limit
 	}
@@ -84,6 +88,29 @@ func (cmd *migratePurgeCmd) Run(ctx context.Context, c *console) error {
 			humanize.Comma(p.Absent), humanize.Comma(p.Findings))
 	}
 	return finished(ctx, p.Findings > 0 && !cmd.DryRun, err)
+}
+
+// explain says of tracks that were named and are on S3 why there is nothing to purge.
+func (cmd *migratePurgeCmd) explain(ctx context.Context, m *migration, ids []track.ID, grace time.Duration) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	out := newMoveReport(m, cmd.JSON)
+	for c, err := range m.ledger.Candidates(ctx, track.ToLocal, track.Selection{TrackIDs: ids, Uploaded: true}) {
+		if err != nil {
+			return err
+		}
+		moved := c.Object.RecordedAt
+		switch {
+		case c.Purged, c.FilePath == "":
+			out.kept(c.TrackID, "it has no local copy any more")
+		case moved.IsZero():
+			out.kept(c.TrackID, "nothing is recorded of its move; verify records it")
+		case time.Since(moved) < grace:
+			out.kept(c.TrackID, fmt.Sprintf("it was moved %s ago, and its local copy stays for %s", time.Since(moved).Round(time.Second), grace))
+		}
+	}
+	return nil
 }
 
 // grace is what the flags say, as far as that is allowed.

@@ -6,6 +6,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"trackstore/shared/migrate"
+	"trackstore/shared/places"
 	"trackstore/shared/track"
 )
 
@@ -32,6 +33,7 @@ func (cmd *migrateRepairCmd) Run(ctx context.Context, c *console) error {
 	defer m.close()
 	r, err := migrate.Repairer{
 		Repairs: m.ledger, Files: m.disk, Bucket: m.bucket, DryRun: cmd.DryRun, Found: m.finding(cmd.JSON, nil),
+		Elsewhere: places.Elsewhere[migrate.RepairBucket](m.bucket),
 		Mended: func(copies track.Copies, what string) {
 			if cmd.JSON {
 				writeJSON(m.stdout, struct {

@@ -28,8 +28,10 @@ type moveReport struct {
 	bar   *moveBar
 	named map[track.ID]bool // failures that were reported already
 	done  int64
-	bytes int64
 	total int64
+	sent  int64 // bytes that went by the network, also of tracks on their way
+	moved int64 // bytes of tracks that are moved: those of some were there already
+	fails int64
 	since time.Time
 	last  time.Time // of the last line of progress
 }
@@ -71,12 +73,26 @@ func (r *moveReport) begin(total int64) {
 
 func (r *moveReport) end() { r.bar.stop() }
 
-// moved counts bytes on their way, from several goroutines at once.
-func (r *moveReport) moved(bytes int64) {
+// count counts bytes on their way, from several goroutines at once.
+func (r *moveReport) count(bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.bytes += bytes
-	r.bar.moved(r.bytes)
+	r.sent += bytes
+	r.show()
+}
+
+func (r *moveReport) show() {
+	v := r.volume()
+	r.bar.moved(v.bytes, v.total)
+}
+
+// volume tells what was done. The total is as if the tracks that are left were as large as those that are done.
+func (r *moveReport) volume() volume {
+	v := volume{bytes: max(r.sent, r.moved), failures: r.fails}
+	if r.done > 0 && r.done < r.total {
+		v.total = int64(float64(r.moved) / float64(r.done) * float64(r.total))
+	}
+	return v
 }
 
 // Claimed is that of migrate.Observer.
@@ -103,10 +119,13 @@ func (r *moveReport) Settled(s migrate.Settlement) {
 	}
 	failed := s.Verdict == track.Settled && s.Result.State().IsFailure()
 	if failed {
+		r.fails++
 		r.bar.failed()
 		r.named[s.TrackID] = true
 	}
 	r.done++
+	r.moved += event.Bytes
+	r.show()
 	r.bar.track()
 	switch {
 	case r.json:
@@ -126,15 +145,14 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// progress is a line such as: 1,200 of 10,000 tracks, 3.1 GiB, 82 MiB/s, 4m10s left.
+// progress is a line such as: 1,200 of 10,000 tracks  2 failed  3.1 GiB of about 12 GiB  82 MiB/s  4m10s left.
 func (r *moveReport) progress() string {
 	elapsed := time.Since(r.since)
 	left := "unknown time"
 	if r.done > 0 {
 		left = (elapsed * time.Duration(max(r.total-r.done, 0)) / time.Duration(r.done)).Round(time.Second).String()
 	}
-	return fmt.Sprintf("%s of %s tracks, %s, %s/s, %s left", humanize.Comma(r.done), humanize.Comma(r.total),
-		bytesText(r.bytes), bytesText(int64(float64(r.bytes)/elapsed.Seconds())), left)
+	return fmt.Sprintf("%s of %s tracks  %s  %s left", humanize.Comma(r.done), humanize.Comma(r.total), volumeText(r.volume(), elapsed), left)
 }
 
 // skipped reports a track that is already where it was to go.
@@ -144,6 +162,15 @@ func (r *moveReport) skipped(id track.ID, backend string) {
 		return
 	}
 	r.m.say("%s  is on %s already", id, backend)
+}
+
+// kept reports a track whose local copy stays.
+func (r *moveReport) kept(id track.ID, why string) {
+	if r.json {
+		r.event(trackEvent{TrackID: id, State: "skipped", Error: why})
+		return
+	}
+	r.m.say("%s  is left: %s", id, why)
 }
 
 // candidate reports what a run would find.

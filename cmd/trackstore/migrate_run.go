@@ -90,7 +90,7 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 			job.Limit, total = *f.Limit, min(total, int64(*f.Limit))
 		}
 		out.begin(total)
-		summary, err = migrate.Runner{Ledger: m.ledger, Mover: f.mover(m, d, out.moved), Observer: out, Log: m.log}.Run(ctx, job)
+		summary, err = migrate.Runner{Ledger: m.ledger, Mover: f.mover(m, d, out.count), Observer: out, Log: m.log}.Run(ctx, job)
 		out.end()
 		if err != nil && !errors.Is(err, migrate.ErrInterrupted) && !errors.Is(err, migrate.ErrDirectionChanged) {
 			return finished(ctx, false, err)
@@ -130,17 +130,17 @@ func (f *moveFlags) covered(ctx context.Context, m *migration, d track.Direction
 // mover returns what moves tracks in direction d. It tells count how many bytes it moves.
 func (f *moveFlags) mover(m *migration, d track.Direction, count func(bytes int64)) migrate.Mover {
 	bucket := countedBucket{m.bucket, count}
+	elsewhere := func(name string) (migrate.Bucket, error) {
+		other, err := m.bucket.In(name)
+		return countedBucket{other, count}, err
+	}
 	if d == track.ToLocal {
 		return migrate.NewRestore(migrate.Restore{
-			Disk: m.disk, Bucket: bucket, Bandwidth: int64(f.Bandwidth), Prefer: f.prefer,
-			Elsewhere: func(name string) (migrate.Bucket, error) {
-				other, err := m.bucket.In(name)
-				return countedBucket{other, count}, err
-			},
+			Disk: m.disk, Bucket: bucket, Elsewhere: elsewhere, Bandwidth: int64(f.Bandwidth), Prefer: f.prefer,
 		})
 	}
 	return migrate.NewUpload(migrate.Upload{
-		Files: m.disk, Bucket: bucket, Large: bucket, Sniff: audio.Detect, Bandwidth: int64(f.Bandwidth),
+		Files: m.disk, Bucket: bucket, Large: bucket, Elsewhere: elsewhere, Sniff: audio.Detect, Bandwidth: int64(f.Bandwidth),
 	})
 }
 
@@ -158,6 +158,9 @@ func (f *moveFlags) validate() error {
 
 // dryRun reports what a run would find. A rollback's objects are not looked at.
 func (f *moveFlags) dryRun(ctx context.Context, m *migration, out *moveReport, d track.Direction, which track.Selection) error {
+	if err := f.mover(m, d, nil).Prove(ctx); err != nil {
+		return err
+	}
 	summary := migrate.Summary{Direction: d}
 	report := func(c migrate.Inspection) {
 		if f.Limit != nil && summary.Remaining >= int64(*f.Limit) {

@@ -99,7 +99,7 @@ func (cmd *migratePlanCmd) Run(ctx context.Context, c *console) error {
 		return finished(ctx, false, err)
 	}
 	look := m.look(now.Local)
-	e, err := migrate.Plan(ctx, countedLedger{m.ledger, look}, m.disk)
+	e, err := migrate.Plan(ctx, countedLedger{m.ledger, look}, m.disk, m.bucket)
 	look.stop()
 	if err != nil {
 		return finished(ctx, false, err)

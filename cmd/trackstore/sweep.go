@@ -74,6 +74,7 @@ func openSweeper(ctx context.Context, c *console) (*sweep.Sweeper, error) {
 	confirm := ingest.New(ingest.Config{Uploads: p.Database, Backends: places.Backends[ingest.Backend](p), Log: logger})
 	return sweep.New(sweep.Config{
 		Store: p.Database, Confirm: confirm, Backends: places.Backends[sweep.Backend](p), Paths: p.Disk,
-		Grace: cfg.Retention.Grace, UploadTTL: cfg.Retention.UploadTTL, Log: logger,
+		Elsewhere: places.Elsewhere[sweep.Backend](p.Bucket),
+		Grace:     cfg.Retention.Grace, UploadTTL: cfg.Retention.UploadTTL, Log: logger,
 	}), nil
 }

@@ -17,10 +17,10 @@ func main() { function.Start(os.Getenv, config.Load[config.MigrateBatch], wire) 
 func wire(cfg config.MigrateBatch, p *places.Places, r function.Runtime) function.Handler {
 	debug.SetMemoryLimit(migrate.MemoryLimit)
 	p.Database.TellsMoves = cfg.TellsMoves
-	in := func(bucket string) (migrate.Bucket, error) { return p.Bucket.In(bucket) }
+	elsewhere := places.Elsewhere[migrate.Bucket](p.Bucket)
 	return function.Handle((&migrate.Batch{
 		Ledger: p.Database, Lease: cfg.Migration.Lease, Log: r.Log, Metrics: r.Metrics,
-		Upload:  migrate.NewUpload(migrate.Upload{Files: p.Disk, Bucket: p.Bucket, Large: p.Bucket, Sniff: audio.Detect}),
-		Restore: migrate.NewRestore(migrate.Restore{Disk: p.Disk, Bucket: p.Bucket, Elsewhere: in}),
+		Upload:  migrate.NewUpload(migrate.Upload{Files: p.Disk, Bucket: p.Bucket, Large: p.Bucket, Elsewhere: elsewhere, Sniff: audio.Detect}),
+		Restore: migrate.NewRestore(migrate.Restore{Disk: p.Disk, Bucket: p.Bucket, Elsewhere: elsewhere}),
 	}).Handle)
 }

@@ -17,6 +17,7 @@ func wire(cfg config.SweepUploads, p *places.Places, r function.Runtime) functio
 	confirm := ingest.Config{Uploads: p.Database, Backends: places.Backends[ingest.Backend](p), Log: r.Log, Metrics: r.Metrics}
 	return function.Handle(sweep.New(sweep.Config{
 		Store: p.Database, Confirm: ingest.New(confirm), Backends: places.Backends[sweep.Backend](p), Paths: p.Disk,
-		Grace: cfg.Retention.Grace, UploadTTL: cfg.Retention.UploadTTL, Log: r.Log, Metrics: r.Metrics,
+		Elsewhere: places.Elsewhere[sweep.Backend](p.Bucket),
+		Grace:     cfg.Retention.Grace, UploadTTL: cfg.Retention.UploadTTL, Log: r.Log, Metrics: r.Metrics,
 	}).Handle)
 }

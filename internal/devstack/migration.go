@@ -8,6 +8,7 @@ import (
 	"trackstore/internal/devstack/console"
 	"trackstore/shared/audio"
 	"trackstore/shared/migrate"
+	"trackstore/shared/places"
 	"trackstore/statemachines"
 )
 
@@ -26,14 +27,15 @@ type migration struct {
 func (s *stack) newMigration(st stores) *migration {
 	m := &migration{stores: st}
 	if st.Bucket != nil {
+		elsewhere := places.Elsewhere[migrate.Bucket](st.Bucket)
 		m.batch = &migrate.Batch{
 			Ledger: st.Database,
-			Upload: migrate.NewUpload(migrate.Upload{Files: st.Disk, Bucket: st.Bucket, Large: st.Bucket, Sniff: audio.Detect}),
-			Restore: migrate.NewRestore(migrate.Restore{
-				Disk: st.Disk, Bucket: st.Bucket, Elsewhere: func(name string) (migrate.Bucket, error) { return st.Bucket.In(name) },
+			Upload: migrate.NewUpload(migrate.Upload{
+				Files: st.Disk, Bucket: st.Bucket, Large: st.Bucket, Elsewhere: elsewhere, Sniff: audio.Detect,
 			}),
-			Lease: s.settings.command.Migration.Lease,
-			Log:   s.logger,
+			Restore: migrate.NewRestore(migrate.Restore{Disk: st.Disk, Bucket: st.Bucket, Elsewhere: elsewhere}),
+			Lease:   s.settings.command.Migration.Lease,
+			Log:     s.logger,
 		}
 	}
 	return m

@@ -35,6 +35,7 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 		Confirm:   ingester,
 		Backends:  places.Backends[sweep.Backend](st.Places),
 		Paths:     st.Disk,
+		Elsewhere: places.Elsewhere[sweep.Backend](st.Bucket),
 		Grace:     command.Retention.Grace,
 		UploadTTL: command.Retention.UploadTTL,
 		Log:       s.logger,

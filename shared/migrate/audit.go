@@ -26,8 +26,8 @@ type Uses interface {
 	// Names reports whether a track's row is still as c says.
 	Names(ctx context.Context, c track.Copies) (bool, error)
 	// PinnedVersions returns the versions of an object that rows pin, the empty string among them
-	// where one names it without a version. None: no row names it.
-	PinnedVersions(ctx context.Context, key string) ([]string, error)
+	// where one names it without a version, or has pinned it for less than grace. None: no row names it.
+	PinnedVersions(ctx context.Context, key string, grace time.Duration) ([]string, error)
 	// LeftPaths yields the paths of files that tracks gave up within grace: of deleted ones, and
 	// those that are discarded.
 	LeftPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error]
@@ -71,6 +71,8 @@ type Auditor struct {
 	Files  ListedFiles
 	Bucket ListedBucket
 	Found  func(Finding)
+
+	Elsewhere Elsewhere[Bucket]
 }
 
 // Audit compares rows with what is on disk and on S3, both ways. It changes nothing. Bytes
@@ -154,10 +156,12 @@ func (a *audit) row(ctx context.Context, c track.Copies) (read int64, err error)
 func (a *audit) lookAt(ctx context.Context, c track.Copies) (*Finding, error) {
 	var kind, detail string
 	if c.Object != nil {
-		_, notCurrent, err := headPinned(ctx, a.Bucket, c.Object)
+		_, notCurrent, err := headPinned[Bucket](ctx, a.Bucket, a.Elsewhere, c.Object)
 		switch {
 		case errors.Is(err, track.ErrNotFound):
 			kind, detail = RowWithoutBytes, err.Error()
+		case err != nil && !saysNothing(err) && c.Object.Bucket != a.Bucket.Bucket():
+			kind, detail = ObjectUnreadable, err.Error() // of the bucket of earlier, and no reason to end here
 		case err != nil:
 			return nil, err
 		case notCurrent != "":
@@ -187,7 +191,7 @@ func (a *audit) versions(ctx context.Context, prefix string) error {
 		if len(versions) < 2 {
 			return nil
 		}
-		pinned, err := a.Uses.PinnedVersions(ctx, versions[0].Key)
+		pinned, err := a.Uses.PinnedVersions(ctx, versions[0].Key, a.grace)
 		if err != nil {
 			return err
 		}

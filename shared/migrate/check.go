@@ -66,6 +66,8 @@ type Verifier struct {
 	Bucket  Bucket
 	Found   func(Finding)
 	Reached func(after track.ID) // tells how far it came; nil: nobody asks
+
+	Elsewhere Elsewhere[Bucket]
 }
 
 // Verify reads the objects of tracks on S3, and their local copies while these are there,
@@ -151,10 +153,10 @@ type comparison struct {
 }
 
 func (v *verification) compare(ctx context.Context, c track.Copies) (comparison, error) {
-	object, notCurrent, err := headPinned(ctx, v.Bucket, c.Object)
+	object, notCurrent, err := headPinned(ctx, v.Bucket, v.Elsewhere, c.Object)
 	var found track.Digest
 	if err == nil {
-		found, err = readDigest(ctx, v.Bucket, object)
+		found, err = readDigest(ctx, object.bucket, object.Object)
 	}
 	if err != nil {
 		findings, err := notRead(ctx, v.Files, v.Bucket, c, err)
@@ -164,7 +166,7 @@ func (v *verification) compare(ctx context.Context, c track.Copies) (comparison,
 	if notCurrent != "" {
 		result.findings = append(result.findings, finding(NotCurrent, c, notCurrent))
 	}
-	if told, ok := toldDigest(object); ok && told != found {
+	if told, ok := toldDigest(object.Object); ok && told != found {
 		result.findings = append(result.findings, finding(ObjectDiffers, c, fmt.Sprintf("its bytes have CRC64NVME %s, S3 says %s", found.Hex(), told.Hex())))
 	} else if recorded == nil {
 		if err := v.Records.Record(ctx, c, found); err != nil {

@@ -1,6 +1,7 @@
 package migrate_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"trackstore/internal/testenv"
 	"trackstore/shared/migrate"
@@ -160,4 +162,36 @@ func TestPurgeOfSome(t *testing.T) {
 	if did, _ := r.purgeOf(migrate.Purger{Limit: 3}); did.Purged != 3 || left() != 2 {
 		t.Errorf("three: %+v, %d are left", did, left())
 	}
+}
+
+// forgettingPurges is a database that is restored, right after a mark, to the time before it.
+type forgettingPurges struct {
+	migrate.Purges
+	restore func()
+}
+
+func (p forgettingPurges) Mark(ctx context.Context, doomed []track.DoomedFile, grace time.Duration) ([]bool, error) {
+	marked, err := p.Purges.Mark(ctx, doomed, grace)
+	p.restore()
+	return marked, err
+}
+
+// A purge that was stopped looks whether its mark holds before it removes a file: the rollback that
+// came meanwhile knew of none.
+func TestAPurgeLooksAtItsMarkOnceMore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.add("a.wav", content(1, 100))
+	r.run(r.upload(), job())
+	_, err := migrate.Purger{
+		Purges: forgettingPurges{r.Store, func() {
+			r.Exec(`DELETE FROM track_discards`)
+			r.Exec(`UPDATE track_migrations SET purged_at = NULL, finished_at = now() - interval '1 year'`)
+		}},
+		Files: r.Disk, Bucket: r.S3, Found: func(migrate.Finding) {},
+	}.Purge(t.Context(), 0)
+	if err != nil {
+		t.Error(err)
+	}
+	r.isThere("a.wav", true)
 }

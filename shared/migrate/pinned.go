@@ -8,30 +8,52 @@ import (
 	"trackstore/shared/track"
 )
 
-// Heads looks at objects.
-type Heads interface {
-	// Head describes an object: the version, or the current one where versionID is empty. None is
-	// track.ErrNotFound. It may be repeated.
-	Head(ctx context.Context, key, versionID string) (track.Object, error)
+// Elsewhere returns a bucket of earlier, which a track's row names, by its name. A nil one knows of none.
+type Elsewhere[B Bucket] func(name string) (B, error)
+
+// bucketOf returns the bucket that an object lies in: what its row says, not what is worked with now.
+func bucketOf[B Bucket](o *track.StoredObject, here B, elsewhere Elsewhere[B]) (B, error) {
+	if o.Bucket == "" || o.Bucket == here.Bucket() {
+		return here, nil
+	}
+	if elsewhere == nil {
+		return here, fmt.Errorf("%w: object %q lies in the bucket %s", track.ErrForbidden, o.Key, o.Bucket)
+	}
+	return elsewhere(o.Bucket)
 }
 
-// headPinned describes the object that a row names. notCurrent is what readers of the key alone get instead of the
-// version that the row pins: a delete marker, as a stray removal leaves it, or a later write. Empty: they get the same. The
-// current version is looked at first, so that nearly always one question is enough.
-func headPinned(ctx context.Context, bucket Heads, o *track.StoredObject) (object track.Object, notCurrent string, err error) {
-	current, err := bucket.Head(ctx, o.Key, "")
+// pinned is an object that a row names, and where it lies.
+type pinned[B Bucket] struct {
+	track.Object
+	bucket B
+}
+
+// digest returns S3's word where it knows it, else that of reading.
+func (p pinned[B]) digest(ctx context.Context) (track.Digest, error) {
+	return objectDigest(ctx, p.bucket, p.Object)
+}
+
+// headPinned describes the object that a row names, in the bucket that it names. notCurrent is what readers of the key
+// alone get instead of the version that the row pins: a delete marker, as a stray removal leaves it, or a later write.
+// Empty: they get the same. The current version is looked at first, so that nearly always one question is enough.
+func headPinned[B Bucket](ctx context.Context, here B, elsewhere Elsewhere[B], o *track.StoredObject) (p pinned[B], notCurrent string, err error) {
+	if p.bucket, err = bucketOf(o, here, elsewhere); err != nil {
+		return p, "", err
+	}
+	current, err := p.bucket.Head(ctx, o.Key, "")
 	if o.VersionID == "" || err == nil && current.VersionID == o.VersionID {
-		return current, "", err
+		p.Object = current
+		return p, "", err
 	}
 	if err != nil && !errors.Is(err, track.ErrNotFound) {
-		return track.Object{}, "", err
+		return p, "", err
 	}
 	notCurrent = "the key has a delete marker: readers of the key alone find nothing"
 	if err == nil {
 		notCurrent = fmt.Sprintf("the key's current version is %s, of %d bytes, and not %s, which the row pins", current.VersionID, current.Size, o.VersionID)
 	}
-	if object, err = bucket.Head(ctx, o.Key, o.VersionID); err == nil {
-		object.VersionID = o.VersionID
+	if p.Object, err = p.bucket.Head(ctx, o.Key, o.VersionID); err == nil {
+		p.VersionID = o.VersionID
 	}
-	return object, notCurrent, err
+	return p, notCurrent, err
 }

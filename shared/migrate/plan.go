@@ -35,8 +35,8 @@ type Estimate struct {
 
 // Plan looks at the file of every track that can be claimed, and opens each once. It writes nothing. The
 // estimate is by the rate of earlier moves, else by that of reading some of the files.
-func Plan(ctx context.Context, plans Plans, files Files) (Estimate, error) {
-	if err := files.Prove(ctx); err != nil {
+func Plan(ctx context.Context, plans Plans, files Files, bucket Bucket) (Estimate, error) {
+	if err := prove(ctx, files, bucket); err != nil {
 		return Estimate{}, err
 	}
 	var e Estimate

@@ -25,7 +25,7 @@ func TestAPlanOpensEachFileOnce(t *testing.T) {
 	r := newRig(t)
 	r.addMany(1500) // more than a page of the database's answer
 	files := &openings{Files: r.Disk}
-	e, err := migrate.Plan(t.Context(), r.Store, files)
+	e, err := migrate.Plan(t.Context(), r.Store, files, r.S3)
 	if err != nil || e.Tracks != 1500 || e.Seconds <= 0 {
 		t.Errorf("%+v, %v", e, err)
 	}

@@ -32,6 +32,9 @@ type Purges interface {
 	// database that is restored may name the file again. A track that was deleted within grace
 	// needs what it did before. Once a mark is committed, whoever did not see it shows here.
 	InUse(ctx context.Context, files []track.DoomedFile, grace time.Duration) ([]bool, error)
+	// IsMarked reports of each file whether its paths are still marked for removal, and not known to be
+	// gone: a database that was restored knows of no mark that came after.
+	IsMarked(ctx context.Context, files []track.DoomedFile) ([]bool, error)
 	// Unlinked notes that marked copies are gone, by their paths.
 	Unlinked(ctx context.Context, paths []string) error
 	// LocalPaths yields the file_path of every track that needs its file, as InUse has it. It ends
@@ -42,11 +45,7 @@ type Purges interface {
 // LocalFiles is the disk, as far as files are removed.
 type LocalFiles interface {
 	Files
-	// PlainPaths returns the plain paths of the file that a path leads to, with no link in them:
-	// the one relative to the root, and the absolute one.
-	PlainPaths(filePath string) ([]string, error)
-	// Identity describes the file that a path leads to, also one outside of the root.
-	Identity(filePath string) (track.FileIdentity, error)
+	track.NeededFiles
 	// MayRemove tells beforehand whether RemoveFile could remove a name: track.ErrPlace where the
 	// whole disk is read-only.
 	MayRemove(filePath string) error
@@ -68,6 +67,8 @@ type Purger struct {
 	Files  LocalFiles
 	Bucket Bucket
 	Found  func(Finding)
+
+	Elsewhere Elsewhere[Bucket]
 
 	Only   []track.ID // the copies of these tracks alone; empty: of all
 	Limit  int        // files that are deleted at most; 0: no limit
@@ -96,35 +97,40 @@ type purge struct {
 	Purger
 	buffers *buffers
 	grace   time.Duration
-	needed  needed
+	needed  *track.Needed // by tracks on disk
 
 	mu     sync.Mutex
 	result Purged
 	taken  int // copies that are deleted, or about to be
 }
 
+// learn looks at the file of every track that needs one. A path that cannot be followed is a finding of its own, and keeps
+// no other track waiting.
+func (p *purge) learn(ctx context.Context) error {
+	unseen := map[string]error{}
+	err := patiently(ctx, firstBackoff, func() error {
+		p.needed = track.NewNeeded(p.Files)
+		return p.needed.LearnAll(ctx, p.Purges.LocalPaths(ctx, p.grace), func(filePath string, err error) { unseen[filePath] = err })
+	})
+	for filePath, err := range unseen {
+		detail := fmt.Sprintf("a track needs this file, and which one it is cannot be seen: %v", err)
+		_ = p.keep(Finding{Kind: LocalUnreadable, Path: filePath, Detail: detail})
+	}
+	return err
+}
+
 // compare looks at one local copy, and returns it if nothing of its own speaks against removing it.
 func (p *purge) compare(ctx context.Context, c track.Copies) (*track.DoomedFile, error) {
-	if name := c.Object.Bucket; name != "" && name != p.Bucket.Bucket() {
-		return nil, p.keep(finding(ObjectMissing, c, "it lies in the bucket "+name+", and not in this one"))
-	}
-	object, notCurrent, err := headPinned(ctx, p.Bucket, c.Object)
-	if errors.Is(err, track.ErrNotFound) {
-		return nil, p.keep(finding(ObjectMissing, c, err.Error()))
-	}
+	object, notCurrent, err := headPinned(ctx, p.Bucket, p.Elsewhere, c.Object)
 	if err != nil {
-		return nil, err
+		return nil, p.unread(ctx, c, err)
 	}
 	if notCurrent != "" { // somebody has removed or replaced it: the copy on disk may be the last that is safe
 		return nil, p.keep(finding(NotCurrent, c, notCurrent))
 	}
-	found, err := objectDigest(ctx, p.Bucket, object)
+	found, err := object.digest(ctx)
 	if err != nil {
-		findings, err := notRead(ctx, p.Files, p.Bucket, c, err)
-		for _, f := range findings {
-			_ = p.keep(f)
-		}
-		return nil, err
+		return nil, p.unread(ctx, c, err)
 	}
 	if detail := c.Object.Differs(found); detail != "" {
 		return nil, p.keep(finding(ObjectDiffers, c, detail))
@@ -150,6 +156,15 @@ func (p *purge) compare(ctx context.Context, c track.Copies) (*track.DoomedFile,
 		return nil, p.keep(finding(LocalUnreadable, c, err.Error()))
 	}
 	return doomed, nil
+}
+
+// unread keeps a copy whose object could not be looked at or read.
+func (p *purge) unread(ctx context.Context, c track.Copies, err error) error {
+	findings, err := notRead(ctx, p.Files, p.Bucket, c, err)
+	for _, f := range findings {
+		_ = p.keep(f)
+	}
+	return err
 }
 
 // resume returns a copy that an earlier purge marked. A path that leads elsewhere is left for
@@ -196,7 +211,7 @@ func (p *purge) paths(filePath string) (names, marks []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	names = slices.Concat(plain, p.needed.odd[plain[0]], []string{filePath})
+	names = slices.Concat(plain, p.needed.Odd[plain[0]], []string{filePath})
 	if slices.Contains(plain, filePath) {
 		return names, []string{filePath}, nil
 	}

@@ -16,6 +16,8 @@ import (
 const (
 	removeBatch = 100
 	removeDelay = 50 * time.Millisecond
+	// freshLook is how long a look at marks and uses is good for.
+	freshLook = time.Minute
 )
 
 // all looks at copies, many at once, and ends those that are doomed, a batch at a time.
@@ -106,7 +108,8 @@ func (p *purge) remove(ctx context.Context, batch []track.DoomedFile) error {
 // finish removes marked copies. A rollback of another track that names the same file may
 // have looked before the mark was there: its lease, or the row that it made local, shows.
 // One that claims after this look finds the mark. So the mark stays even where the file does:
-// another purge may have looked earlier, and be about to remove it.
+// another purge may have looked earlier, and be about to remove it. R8: whoever was stopped since the mark
+// looks whether it holds.
 func (p *purge) finish(ctx context.Context, batch []track.DoomedFile) error {
 	if p.DryRun {
 		for _, d := range batch {
@@ -115,12 +118,19 @@ func (p *purge) finish(ctx context.Context, batch []track.DoomedFile) error {
 		return nil
 	}
 	batch, err := p.unshared(ctx, batch)
+	if err == nil {
+		batch, err = p.marked(ctx, batch)
+	}
 	if err != nil {
 		return err
 	}
+	looked := time.Now().Round(0) // also of a machine that was asleep
 	var gone []track.DoomedFile
 	var paths []string
-	for _, d := range batch {
+	for i, d := range batch {
+		if time.Since(looked) > freshLook {
+			return errors.Join(p.note(ctx, gone, paths), p.finish(ctx, batch[i:]))
+		}
 		err := patiently(ctx, firstBackoff, func() error { return p.unlink(d) })
 		switch {
 		case errors.Is(err, track.ErrPlace) || ctx.Err() != nil:
@@ -161,6 +171,24 @@ func (p *purge) note(ctx context.Context, gone []track.DoomedFile, paths []strin
 	return nil
 }
 
+// marked returns the copies whose mark holds. The others are for whoever marks them next.
+func (p *purge) marked(ctx context.Context, batch []track.DoomedFile) (held []track.DoomedFile, err error) {
+	if len(batch) == 0 {
+		return nil, nil
+	}
+	var marked []bool
+	err = patiently(ctx, firstBackoff, func() (err error) {
+		marked, err = p.Purges.IsMarked(ctx, batch)
+		return err
+	})
+	for i, d := range batch {
+		if err == nil && marked[i] {
+			held = append(held, d)
+		}
+	}
+	return held, err
+}
+
 // unshared returns the copies that no other track needs. The others are kept.
 func (p *purge) unshared(ctx context.Context, batch []track.DoomedFile) (alone []track.DoomedFile, err error) {
 	if len(batch) == 0 {
@@ -185,7 +213,7 @@ func (p *purge) unshared(ctx context.Context, batch []track.DoomedFile) (alone [
 			return nil, err
 		case err != nil && !errors.Is(err, track.ErrNotFound):
 			_ = p.keep(finding(LocalUnreadable, d.Copies, err.Error()))
-		case inUse[i] || err == nil && p.needed.has(d.FilePath, id):
+		case inUse[i] || err == nil && p.needed.Has(d.FilePath, id):
 			_ = p.keep(finding(LocalShared, d.Copies, "another track needs the same file: it is local, or was within the grace"))
 		default:
 			alone = append(alone, d)

@@ -45,13 +45,16 @@ type Repairer struct {
 	Found   func(Finding)                     // what could not be repaired
 	Mended  func(c track.Copies, what string) // what was, or in a dry run would be
 	DryRun  bool
+
+	Elsewhere Elsewhere[RepairBucket]
 }
 
 // Repair mends what is provably safe to mend of tracks on S3, and removes no bytes and no later write:
 //
 //   - the version that a row pins is there, and hidden by delete markers alone: these go;
 //   - the version is not there, and the key's current one has the recorded size and checksum, as in a bucket that was
-//     copied or restored: the row pins that one.
+//     copied or restored: the row pins that one. So does a row that names a bucket of earlier, where it is not there any
+//     more: that one may be gone.
 //
 // It may be stopped and repeated: each step leaves a row that names bytes which are there.
 func (r Repairer) Repair(ctx context.Context) (Repaired, error) {
@@ -73,16 +76,17 @@ type repair struct {
 }
 
 func (r *repair) repair(ctx context.Context, c track.Copies) error {
-	object, notCurrent, err := headPinned(ctx, r.Bucket, c.Object)
+	object, notCurrent, err := headPinned(ctx, r.Bucket, r.Elsewhere, c.Object)
+	isHere := c.Object.Bucket == "" || c.Object.Bucket == r.Bucket.Bucket()
 	switch {
-	case errors.Is(err, track.ErrNotFound):
+	case errors.Is(err, track.ErrNotFound), err != nil && !isHere && !track.IsRetryable(err):
 		return r.repin(ctx, c, err)
 	case err != nil:
 		return err
 	case notCurrent == "":
 		return r.done(nil)
 	}
-	unmarked, err := r.Bucket.RemoveDeleteMarkers(ctx, c.Object.Key, object.VersionID, r.DryRun)
+	unmarked, err := object.bucket.RemoveDeleteMarkers(ctx, c.Object.Key, object.VersionID, r.DryRun)
 	if err != nil {
 		return err
 	}

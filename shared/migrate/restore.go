@@ -19,6 +19,8 @@ import (
 // Disk is the disk, as far as files are read and made.
 type Disk interface {
 	Files
+	// ID returns the id that the root folder bears, or the zero ID where it bears none.
+	ID() (track.ID, error)
 	// PlainPaths returns the plain paths of the file that a path leads to, with no link in them:
 	// the one relative to the root, and the absolute one. Its errors are those of OpenFile.
 	PlainPaths(filePath string) ([]string, error)
@@ -48,8 +50,7 @@ type Restore struct {
 	Bucket    Bucket
 	Bandwidth int64  // bytes a second; 0: no limit
 	Prefer    Prefer // which copy, where that on disk was changed after the move to S3
-	// Elsewhere returns another bucket, which a track's row names: one of earlier.
-	Elsewhere func(bucket string) (Bucket, error)
+	Elsewhere Elsewhere[Bucket]
 
 	buffers   *buffers
 	bandwidth *bandwidth
@@ -77,10 +78,25 @@ func (r *Restore) Room(files, bytes int64) error {
 // is touched. A crash anywhere in it leaves the row as it was, and at most a file that no
 // row names yet: the next attempt finds it, compares it and uses it.
 func (r *Restore) Move(ctx context.Context, lease track.Lease) (track.Result, error) {
+	// Before any file is looked at: where another root folder is meant by the time of the flip, that one
+	// refuses it (R7).
+	root, err := r.Disk.ID()
+	if err != nil {
+		return nil, err
+	}
+	result, err := r.move(ctx, lease)
+	if file, ok := result.(track.NewFile); ok {
+		file.Root = root
+		return file, err
+	}
+	return result, err
+}
+
+func (r *Restore) move(ctx context.Context, lease track.Lease) (track.Result, error) {
 	if result, err := r.keep(ctx, lease); result != nil || err != nil {
 		return result, err
 	}
-	bucket, err := r.bucketOf(*lease.Object)
+	bucket, err := bucketOf(lease.Object, r.Bucket, r.Elsewhere)
 	if err != nil {
 		return nil, err
 	}
@@ -108,14 +124,6 @@ func (r *Restore) Move(ctx context.Context, lease track.Lease) (track.Result, er
 		return nil, err
 	}
 	return file, nil
-}
-
-// bucketOf returns the bucket that an object lies in.
-func (r *Restore) bucketOf(o track.StoredObject) (Bucket, error) {
-	if o.Bucket == "" || o.Bucket == r.Bucket.Bucket() || r.Elsewhere == nil {
-		return r.Bucket, nil
-	}
-	return r.Elsewhere(o.Bucket)
 }
 
 // compare looks at a file that an earlier attempt left.

@@ -69,6 +69,7 @@ type Upload struct {
 	Files     Files
 	Bucket    Bucket
 	Large     LargeBucket
+	Elsewhere Elsewhere[Bucket]
 	Sniff     Sniffer
 	Bandwidth int64         // bytes a second; 0: no limit
 	Rest      time.Duration // how long a file is left alone after its last change; 0: ten seconds
@@ -177,9 +178,13 @@ func (u *Upload) hasToRest(id track.ID, file track.FileIdentity) time.Duration {
 // findAgain looks, where a file is missing, for the object with the bytes of this file version that
 // a move of earlier recorded (R10): the row points at it again if it has the recorded digest.
 func (u *Upload) findAgain(ctx context.Context, known track.StoredObject, missing error) (track.Result, error) {
-	object, err := u.Bucket.Head(ctx, known.Key, known.VersionID)
+	bucket, err := bucketOf(&known, u.Bucket, u.Elsewhere)
+	if err != nil {
+		return nil, err
+	}
+	object, err := bucket.Head(ctx, known.Key, known.VersionID)
 	if errors.Is(err, track.ErrNotFound) && known.VersionID != "" {
-		object, err = u.Bucket.Head(ctx, known.Key, "") // a bucket that was copied has other versions
+		object, err = bucket.Head(ctx, known.Key, "") // a bucket that was copied has other versions
 	}
 	if errors.Is(err, track.ErrNotFound) {
 		return track.Failure{Kind: track.Missing, Err: fmt.Errorf("%w; nor is the object that it was moved to: %w", missing, err)}, nil
@@ -187,7 +192,7 @@ func (u *Upload) findAgain(ctx context.Context, known track.StoredObject, missin
 	if err != nil {
 		return nil, err
 	}
-	found, err := objectDigest(ctx, u.Bucket, object)
+	found, err := objectDigest(ctx, bucket, object)
 	if err != nil {
 		return nil, err
 	}

@@ -115,7 +115,7 @@ func attemptsFor(why error) int {
 	switch {
 	case !errors.As(why, &refused):
 		return 0
-	case refused.Code == "" || refused.Code == insufficientPrivilege:
+	case isAnAttempt(refused):
 		return mostAttempts
 	}
 	return 1

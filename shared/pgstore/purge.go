@@ -61,6 +61,15 @@ func (s *Store) numbers(ctx context.Context, n int, sql string, args ...any) (sa
 	return said, err
 }
 
+// IsMarked is that of migrate.Purges.
+func (s *Store) IsMarked(ctx context.Context, files []track.DoomedFile) (marked []bool, err error) {
+	input, err := inputOf(files, func(d track.DoomedFile) []string { return d.Marks })
+	if err == nil {
+		marked, err = s.numbers(ctx, len(files), s.sql("are_marked"), input)
+	}
+	return marked, s.failure("look at marks once more", err)
+}
+
 // Unlinked is that of migrate.Purges.
 func (s *Store) Unlinked(ctx context.Context, paths []string) error {
 	err := retry(ctx, func() error {

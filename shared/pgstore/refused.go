@@ -38,6 +38,12 @@ func apart[T any](items []T, do func([]T) error) ([]refusal[T], error) {
 	return append(first, second...), err
 }
 
+// isAnAttempt reports whether what was refused may be taken the next time: the row stayed as it was, a trigger made
+// something else of it, or a policy was against it. Five of them are a failure.
+func isAnAttempt(refused *track.RefusedError) bool {
+	return refused.Code == "" || refused.Code == insufficientPrivilege
+}
+
 // ownWords is in the error by which a statement of ours takes itself back, where a row is not
 // what it made of it.
 var ownWords = regexp.MustCompile(`"trackstore: ([^"]*)"`)

@@ -51,7 +51,7 @@ func refused(why error) track.Ruling {
 	switch {
 	case !errors.As(why, &refusal): // somebody holds what a trigger, or a key, needs
 		return track.Ruling{Verdict: track.Locked, Err: why}
-	case refusal.Code == "":
+	case isAnAttempt(refusal):
 		return track.Ruling{Verdict: track.Unchanged, Err: why}
 	}
 	return track.Ruling{Verdict: track.Refused, Err: why}
@@ -90,10 +90,38 @@ func (s *Store) settleOutcomes(ctx context.Context, d track.Direction, outcomes 
 					flipped = append(flipped, all[i])
 				}
 			}
+			if err := s.checkRoot(ctx, tx, outcomes); err != nil {
+				return err
+			}
 			return s.checkFlips(ctx, tx, flipped)
 		})
 	})
 	return rulings, err
+}
+
+// checkRoot refuses files that are in another root folder than the one that is meant by now (R7): rows
+// would name what nobody finds. It takes all back, and ends the run, whose root folder it is.
+func (s *Store) checkRoot(ctx context.Context, tx pgx.Tx, outcomes []track.Outcome) error {
+	var meant track.ID
+	for _, o := range outcomes {
+		file, ok := o.Result.(track.NewFile)
+		if !ok {
+			continue
+		}
+		if meant.IsZero() {
+			err := tx.QueryRow(ctx, s.sql("current_root")).Scan(&meant)
+			if errors.Is(err, pgx.ErrNoRows) { // it bears none, and is known by its files
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if file.Root != meant {
+			return fmt.Errorf("%w: another root folder is meant by now than the one that %q is in", track.ErrPlace, file.Path)
+		}
+	}
+	return nil
 }
 
 // checkFlips looks whether rows are what the flips of a transaction have made of them: a trigger that

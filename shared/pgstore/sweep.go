@@ -175,7 +175,7 @@ func (s *Store) ForgetUploads(ctx context.Context, age time.Duration, limit int)
 }
 
 // ForgetDiscards drops up to limit notes of bytes that have been gone for longer than
-// grace: no worker that once saw those bytes is still at work. It returns their number.
+// grace: and that no worker can have seen. It returns their number.
 func (s *Store) ForgetDiscards(ctx context.Context, grace time.Duration, limit int) (n int64, err error) {
 	err = retry(ctx, func() error {
 		tag, err := s.pool.Exec(ctx, s.sql("forget_discards"), grace, limit)
@@ -194,12 +194,14 @@ type removal struct {
 	Reason      string    `json:"reason"`
 	DiscardedAt time.Time `json:"discarded_at"`
 	Names       []string  `json:"names"`
+	Bucket      string    `json:"bucket"`
+	Needed      bool      `json:"needed"`
 }
 
 func removals(discards []track.Discard, names [][]string) []removal {
 	all := make([]removal, len(discards))
 	for i, d := range discards {
-		all[i] = removal{d.ID, d.TrackID, d.Backend, d.Key, d.Reason, d.DiscardedAt, []string{d.Key}}
+		all[i] = removal{d.ID, d.TrackID, d.Backend, d.Key, d.Reason, d.DiscardedAt, []string{d.Key}, d.Bucket, d.Needed}
 		if names != nil {
 			all[i].Names = append(all[i].Names, names[i]...)
 		}

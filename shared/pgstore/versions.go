@@ -2,15 +2,16 @@ package pgstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
 // PinnedVersions returns the versions of an object that rows pin, the empty string among them
 // where a row names the object and its version is not known. None: no row names it.
-func (s *Store) PinnedVersions(ctx context.Context, key string) (pinned []string, err error) {
+func (s *Store) PinnedVersions(ctx context.Context, key string, grace time.Duration) (pinned []string, err error) {
 	err = retry(ctx, func() error {
-		rows, err := s.pool.Query(ctx, s.sql("pinned_versions"), key)
+		rows, err := s.pool.Query(ctx, s.sql("pinned_versions"), key, grace)
 		if err != nil {
 			return err
 		}

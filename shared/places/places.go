@@ -123,6 +123,15 @@ func CDN[S any](cfg config.CDN) (none S) {
 	return any(cloudfront.New(cfg)).(S)
 }
 
+// Elsewhere returns what finds another bucket by its name, as B, the interface of the capability that reads there: one of
+// earlier, which tracks name. It panics where a bucket does not fulfil B.
+func Elsewhere[B any](bucket *s3store.Store) func(name string) (B, error) {
+	return func(name string) (B, error) {
+		other, err := bucket.In(name)
+		return any(other).(B), err
+	}
+}
+
 // Backends returns the storage backends by their names, as B, the interface of the capability that works with them. It
 // panics where a store does not fulfil B.
 func Backends[B any](p *Places) map[string]B {

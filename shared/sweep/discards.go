@@ -113,7 +113,7 @@ func (r *run) remove(b Backend, due []track.Discard) (more bool) {
 	var done []track.Discard
 	noted := int64(0)
 	each(removable, func(d track.Discard) {
-		gone, n, err := r.removeOne(b, d)
+		gone, n, err := r.removeIn(b, d)
 		if err != nil {
 			r.failed(err)
 			return
@@ -204,48 +204,6 @@ func (r *run) removeOne(b Backend, d track.Discard) (gone bool, noted int64, err
 	return true, 0, nil
 }
 
-// plain returns the note of the same file by its plain path, if this one's is not plain.
-func (r *run) plain(d track.Discard) (plain track.Discard, isOdd bool) {
-	if d.Backend != track.Local || r.Paths == nil {
-		return d, false
-	}
-	paths, err := r.Paths.PlainPaths(d.Key)
-	if err != nil || slices.Contains(paths, d.Key) {
-		return d, false
-	}
-	d.Key = paths[0]
-	return d, true
-}
-
-// named returns the discards that are for us to remove, and for each the other ways in
-// which rows write its path. Files that are not under the root are left out: a platform's
-// rows may name such.
-func (r *run) named(due []track.Discard) (ours []track.Discard, names [][]string) {
-	for _, d := range due {
-		var others []string
-		if d.Backend == track.Local && r.Paths != nil && !isFolder(d) {
-			odd, err := r.odd()
-			if err != nil {
-				r.failed(err)
-				return nil, nil
-			}
-			plain, err := r.Paths.PlainPaths(d.Key)
-			switch {
-			case err == nil:
-				others = slices.Concat(plain, odd[plain[0]])
-			case errors.Is(err, track.ErrOutsideRoot):
-				r.did(removal("keep", d, "outside the root folder"), &r.counts.Kept)
-				continue
-			case !errors.Is(err, track.ErrNotFound):
-				r.failed(err)
-				continue
-			}
-		}
-		ours, names = append(ours, d), append(names, others)
-	}
-	return ours, names
-}
-
 // noteContents notes what lies in the folder of a deleted track. Each then goes by itself,
 // and only if nothing names it.
 func (r *run) noteContents(b Backend, folder track.Discard) (noted int64, err error) {
@@ -262,7 +220,7 @@ func (r *run) noteContents(b Backend, folder track.Discard) (noted int64, err er
 // content is the discard of what lies in a folder. Its grace begins when it was written,
 // where that was after the deletion.
 func content(folder track.Discard, o track.Object) track.Discard {
-	d := track.Discard{TrackID: folder.TrackID, Backend: folder.Backend, Key: o.Key, Reason: "orphaned", DiscardedAt: folder.DiscardedAt}
+	d := track.Discard{TrackID: folder.TrackID, Backend: folder.Backend, Key: o.Key, Reason: "orphaned", DiscardedAt: folder.DiscardedAt, Bucket: folder.Bucket}
 	if o.ModTime.After(d.DiscardedAt) {
 		d.DiscardedAt = o.ModTime
 	}

@@ -43,3 +43,23 @@ func TestRecordsThatAreOldAreForgotten(t *testing.T) {
 		t.Errorf("its object: %+v, %v", object, err)
 	}
 }
+
+// A note of bytes that are gone stays as long as a worker may have seen them: its flip is to find it, even
+// when it was stopped for longer than a grace.
+func TestANoteStaysWhileItsTrackIsLeased(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := track.NewID()
+	r.Exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at, removed_at, gone_at)
+		VALUES ($1, 's3', 'tracks/x', 'orphaned', now() - interval '90 days', now() - interval '80 days', now() - interval '80 days')`, id)
+	r.Exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, lease_token, lease_expires_at, started_at)
+		VALUES ($1, 'to_s3', 1, 'leased', $1, now() - interval '80 days', now())`, id)
+	notes := "SELECT count(*) FROM track_discards"
+	if r.sweep(); r.query(notes) != "1" {
+		t.Error("the note of a track that is leased is forgotten")
+	}
+	r.Exec(`DELETE FROM track_migrations`)
+	if r.sweep(); r.query(notes) != "0" {
+		t.Error("the note is not forgotten")
+	}
+}

@@ -31,9 +31,9 @@ type run struct {
 	started    time.Time
 	last       time.Time // nothing is begun after it; zero: no limit
 
-	// odd has the paths of local tracks that are not plain. It takes a look at every such
-	// track, and is asked for only where a file is due.
-	odd func() (map[string][]string, error)
+	// needed knows the files of tracks on disk. It takes a look at every such track, and is
+	// asked for only where a file is due.
+	needed func() (*track.Needed, error)
 
 	mu     sync.Mutex
 	counts Counts
@@ -43,7 +43,13 @@ type run struct {
 func newRun(ctx context.Context, c Config, o Options) *run {
 	r := &run{Config: c, Options: o, ctx: ctx, there: make(map[string]Backend), started: time.Now()}
 	r.last, _ = deadline.Before(ctx, 20*time.Second) // enough to finish a batch that was begun
-	r.odd = sync.OnceValues(func() (map[string][]string, error) { return r.Paths.OddPaths(r.Store.LocalPaths(ctx, r.Grace)) })
+	r.needed = sync.OnceValues(func() (*track.Needed, error) {
+		needed, seen := track.NewNeeded(r.Paths), error(nil)
+		err := needed.LearnAll(ctx, r.Store.LocalPaths(ctx, r.Grace), func(filePath string, err error) {
+			seen = fmt.Errorf("a track needs the file %q, and which one it is cannot be seen: %w", filePath, err)
+		})
+		return needed, errors.Join(seen, err)
+	})
 	r.counts.DryRun = o.DryRun
 	for name, b := range c.Backends {
 		if r.isThere(name, b) {

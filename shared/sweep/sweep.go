@@ -62,8 +62,8 @@ type Discards interface {
 
 // Removals keeps how far a removal has come: marked, then gone (R6).
 type Removals interface {
-	// MarkDiscards marks notes, unless something names their bytes again: also a track that was
-	// deleted within grace. It returns for each note that is still as it was whether it is
+	// MarkDiscards marks notes, unless something names their bytes again, or needs them: also a track that
+	// was deleted within grace. It returns for each note that is still as it was whether it is
 	// marked; those that are not are dropped. names has the other ways to write a note's path.
 	// A dry run returns the same and changes nothing.
 	//
@@ -81,8 +81,8 @@ type Removals interface {
 // Pins tells which versions of objects rows need, and keeps how far a sweep has come.
 type Pins interface {
 	// PinnedVersions returns the versions of an object that rows pin, the empty string among them
-	// where one names it without a version. None: no row names it. It reads only.
-	PinnedVersions(ctx context.Context, key string) ([]string, error)
+	// where one names it without a version, or has pinned it for less than grace. None: no row names it. It reads only.
+	PinnedVersions(ctx context.Context, key string, grace time.Duration) ([]string, error)
 	// SweepPosition returns the key after which to go on below a prefix; empty: at the first.
 	SweepPosition(ctx context.Context, prefix string) (after string, err error)
 	// KeepSweepPosition keeps it. Where that fails, the same keys are looked at again.
@@ -95,8 +95,8 @@ type Store interface {
 	Discards
 	Removals
 	Pins
-	// LocalPaths yields the file_path of every track that is local, and not deleted longer than
-	// grace ago. After an error it yields no more: the paths are not all, and say nothing of a
+	// LocalPaths yields the file_path of every track that needs its file: it is local, or was within
+	// grace, and not deleted longer ago. After an error it yields no more: the paths are not all, and say nothing of a
 	// file that is not among them.
 	LocalPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error]
 	// ForgetDiscards drops up to limit notes of bytes that have been gone for longer than
@@ -139,23 +139,15 @@ type Backend interface {
 	AbortMultipart(ctx context.Context, key, multipartID string) error
 }
 
-// Paths tells the ways to write the path of a file on disk. It reads only.
-type Paths interface {
-	// PlainPaths returns those with no link in them: relative to the root, and absolute.
-	// track.ErrOutsideRoot; track.ErrNotFound where the folder is not there.
-	PlainPaths(filePath string) ([]string, error)
-	// OddPaths returns those of the paths that are not plain, by the plain relative one.
-	OddPaths(filePaths iter.Seq2[string, error]) (map[string][]string, error)
-}
-
 // Config is what a Sweeper is made from.
 type Config struct {
 	Store     Store
 	Confirm   Confirmer
-	Backends  map[string]Backend // by name: track.Local, track.S3; what lies on others is left alone
-	Paths     Paths              // of track.Local
-	Grace     time.Duration      // how long discarded bytes stay
-	UploadTTL time.Duration      // after which a multipart upload is stale
+	Elsewhere func(bucket string) (Backend, error) // a bucket of earlier, which notes name; nil: none is known
+	Backends  map[string]Backend                   // by name: track.Local, track.S3; what lies on others is left alone
+	Paths     track.NeededFiles                    // of track.Local
+	Grace     time.Duration                        // how long discarded bytes stay
+	UploadTTL time.Duration                        // after which a multipart upload is stale
 	Log       *slog.Logger
 	Metrics   *metrics.Emitter // nil: none are written
 }

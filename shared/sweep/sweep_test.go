@@ -2,9 +2,11 @@ package sweep_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +15,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"trackstore/internal/testenv"
 	"trackstore/internal/testenv/stores"
+	"trackstore/shared/places"
 	"trackstore/shared/sweep"
 	"trackstore/shared/track"
 )
@@ -386,6 +390,62 @@ func TestPathsOutsideTheRootAreNotTouched(t *testing.T) {
 	}
 	if _, err := os.Stat(outside); err != nil {
 		t.Error(err)
+	}
+}
+
+// A file stays that a track on disk needs by another way, and its note goes.
+func TestAFileThatIsNeededByAnotherWayStays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"a/hard.wav", "a/mounted.wav", "a/alone.wav"} {
+		r.put(track.Local, key)
+		r.discard(track.NewID(), track.Local, key, grace+time.Hour)
+	}
+	want := 1
+	r.Exec("INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', 'linked.wav')", track.NewID())
+	must(os.Link(filepath.Join(r.Root, "a/hard.wav"), filepath.Join(r.Root, "linked.wav")))
+	if os.Getuid() == 0 && runtime.GOOS == "linux" {
+		must(os.Mkdir(filepath.Join(r.Root, "b"), 0o755))
+		testenv.Over(t, filepath.Join(r.Root, "a"), filepath.Join(r.Root, "b"))
+		r.Exec("INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', 'b/mounted.wav')", track.NewID())
+		want = 2
+	}
+	if got := r.sweep(); got.Removed != 3-want || got.Kept != want {
+		t.Errorf("%+v", got)
+	}
+	if !r.has(track.Local, "a/hard.wav") || r.has(track.Local, "a/mounted.wav") != (want == 2) || r.has(track.Local, "a/alone.wav") {
+		t.Error("not the right files went")
+	}
+	if got := r.sweep(); got.Removed+got.Kept != 0 {
+		t.Errorf("a second sweep: %+v", got)
+	}
+}
+
+// A note of an object that lies in a bucket of earlier is acted upon there.
+func TestObjectsGoFromTheBucketThatTheirNotesName(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	earlier := r.S3
+	r.put(track.S3, "uploads/x")
+	r.S3 = stores.OpenS3(t, testenv.S3(t))
+	r.put(track.S3, "uploads/x")
+	r.Exec(`INSERT INTO track_discards (track_id, backend, storage_key, storage_bucket, reason, discarded_at)
+		VALUES ($1, 's3', 'uploads/x', $2, 'replaced', now() - interval '30 days')`, track.NewID(), earlier.Bucket())
+	r.config.Backends = map[string]sweep.Backend{track.S3: r.S3}
+	if got := r.sweep(); got.Removed != 0 || got.Kept != 1 {
+		t.Errorf("a sweep that knows of no other bucket: %+v", got)
+	}
+	r.config.Elsewhere = places.Elsewhere[sweep.Backend](r.S3)
+	if got := r.sweep(); got.Removed != 1 || !r.has(track.S3, "uploads/x") {
+		t.Errorf("%+v, or what has the same key in another bucket is gone", got)
+	}
+	if _, err := earlier.Head(t.Context(), "uploads/x", ""); !errors.Is(err, track.ErrNotFound) {
+		t.Errorf("in the bucket of the note: %v", err)
 	}
 }
 

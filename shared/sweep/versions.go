@@ -63,11 +63,12 @@ func (r *run) sweepVersionsAfter(b Backend, prefix, after string) (last string, 
 	return "", nil
 }
 
-// removeUnpinned removes those versions of a key that no row pins, once their grace is over. The
+// removeUnpinned removes those versions of a key that no row pins, once their grace is over, and that of the pinned one: a
+// database that is restored may pin what this one does not any more. The
 // rows are asked right before (R8). What is removed is a version by its id, which nothing can come
 // to pin as long as the pinned one is there.
 func (r *run) removeUnpinned(b Backend, versions []track.Object) {
-	pinned, err := r.Store.PinnedVersions(r.ctx, versions[0].Key)
+	pinned, err := r.Store.PinnedVersions(r.ctx, versions[0].Key, r.Grace)
 	if err != nil {
 		r.failed(err)
 		return

@@ -76,3 +76,29 @@ func TestVersionsThatNoRowPinsGo(t *testing.T) {
 		t.Error(r.state(pending))
 	}
 }
+
+// What a row pinned until a moment ago stays for a grace: a database that is restored may pin it again.
+func TestVersionsThatWerePinnedStayForAGrace(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := r.Track("tracks/x/1-a.wav", "")
+	r.put(track.S3, "tracks/x/1-a.wav")
+	out, err := r.Bucket.Client().PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: &r.Bucket.Name, Key: aws.String("tracks/x/1-a.wav"), Body: bytes.NewReader(wav),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Exec("UPDATE tracks SET storage_version_id = $2 WHERE id = $1 AND set_config('trackstore.writer', 'on', true) = 'on'", id, *out.VersionId)
+	// The flip is younger than the grace, which both versions are older than.
+	r.Exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, storage_key, size, crc64nvme, started_at, finished_at)
+		VALUES ($1, 'to_s3', 1, 'migrated', 'tracks/x/1-a.wav', 1, '0000000000000001', now(), now() + interval '1 hour')`, id)
+	r.config.Grace = time.Nanosecond
+	if got := r.sweep(); got.Removed != 0 {
+		t.Errorf("%+v", got)
+	}
+	r.Exec(`UPDATE track_migrations SET finished_at = now() - interval '1 hour'`)
+	if got := r.sweep(); got.Removed != 1 {
+		t.Errorf("after the grace: %+v", got)
+	}
+}

@@ -13,4 +13,7 @@ type Discard struct {
 	Key         string
 	Reason      string
 	DiscardedAt time.Time // the grace counts from here
+	Bucket      string    // that the object lies in; empty: the one that is worked with
+
+	Needed bool `db:"-"` // by a track, whose path leads to the file by another way
 }

@@ -70,6 +70,7 @@ type NewFile struct {
 	Path    string   // as the row is to have it
 	Aliases []string // other ways to write Path
 	Digest  Digest   // of the object; the file has the same, unless the operator prefers it as it is
+	Root    ID       // that the root folder bears which it is in; zero: none
 }
 
 // State returns Migrated.

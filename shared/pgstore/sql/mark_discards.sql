@@ -10,14 +10,15 @@
 -- the next sweep looks and marks again, and its mark is the one that counts for may_go. A row that is undeleted after its grace, at this
 -- very moment, is too late.
 WITH input AS MATERIALIZED (
-	SELECT * FROM jsonb_to_recordset($2::jsonb) AS i (id bigint, discarded_at timestamptz, names text[])
+	SELECT * FROM jsonb_to_recordset($2::jsonb) AS i (id bigint, discarded_at timestamptz, names text[], needed boolean)
 ), notes AS MATERIALIZED (
-	SELECT d.id, d.track_id, d.backend, d.storage_key, d.removed_at, i.names
+	SELECT d.id, d.track_id, d.backend, d.storage_key, d.removed_at, i.names, i.needed
 	FROM track_discards d JOIN input i ON i.id = d.id
 	WHERE d.gone_at IS NULL AND d.discarded_at = i.discarded_at
 	ORDER BY d.backend, d.storage_key FOR UPDATE OF d
 ), checked AS MATERIALIZED (
 	SELECT n.id, CASE
+		WHEN n.needed THEN true
 		WHEN n.storage_key LIKE '%/' THEN EXISTS (SELECT FROM {{tracks}} t WHERE t.id = n.track_id AND {{is_kept}})
 		WHEN EXISTS (SELECT FROM track_uploads u WHERE u.storage_key = n.storage_key AND u.state = 'pending') THEN true
 		-- The copy of a move that did not come to its end, and that the next one makes by the same name.

@@ -69,8 +69,8 @@
 	WHERE {{to_record}}
 	RETURNING m.track_id
 ), {{overtaken}}, orphaned AS (
-	INSERT INTO track_discards (track_id, backend, storage_key, reason)
-	SELECT track_id, 's3', new_key, 'orphaned' FROM undone ORDER BY new_key
+	INSERT INTO track_discards (track_id, backend, storage_key, storage_bucket, reason)
+	SELECT track_id, 's3', new_key, new_bucket, 'orphaned' FROM undone ORDER BY new_key
 	ON CONFLICT (backend, storage_key) DO NOTHING
 )
 {{settle_verdicts}}

@@ -44,7 +44,7 @@ WITH input AS MATERIALIZED (
 ), their_tracks AS MATERIALIZED (
 	SELECT DISTINCT track_id FROM open ORDER BY track_id
 ), live AS MATERIALIZED (
-	SELECT t.id, t.upload_seq, coalesce(t.storage_key, '') AS old_key, coalesce(t.file_path, '') AS old_path,
+	SELECT t.id, t.upload_seq, coalesce(t.storage_key, '') AS old_key, t.storage_bucket AS old_bucket, coalesce(t.file_path, '') AS old_path,
 		t.status::text = 'uploading' AS is_new
 	FROM their_tracks p CROSS JOIN LATERAL (
 		SELECT * FROM {{tracks}} t WHERE t.id = p.track_id AND t.deleted_at IS NULL FOR NO KEY UPDATE SKIP LOCKED
@@ -65,7 +65,7 @@ WITH input AS MATERIALIZED (
 		WHERE backend = b.backend AND storage_key = b.storage_key FOR UPDATE
 	) AS d
 ), judged AS MATERIALIZED (
-	SELECT o.*, live.upload_seq, live.old_key, live.old_path, live.is_new,
+	SELECT o.*, live.upload_seq, live.old_key, live.old_bucket, live.old_path, live.is_new,
 		CASE
 			WHEN o.track_id IN (SELECT track_id FROM locked) THEN 'locked'
 			WHEN o.was = 'expired' AND (live.id IS NULL OR o.seq < live.upload_seq
@@ -140,29 +140,29 @@ WITH input AS MATERIALIZED (
 	FROM done o CROSS JOIN LATERAL (SELECT * FROM {{tracks}} t WHERE t.id = o.track_id OFFSET 0) AS t
 	WHERE o.state = 'failed'
 ), given_up AS MATERIALIZED (
-	SELECT DISTINCT ON (backend, storage_key) track_id, backend, storage_key, reason FROM (
-		SELECT track_id, 's3' AS backend, old_key AS storage_key, 'replaced' AS reason
+	SELECT DISTINCT ON (backend, storage_key) track_id, backend, storage_key, storage_bucket, reason FROM (
+		SELECT track_id, 's3' AS backend, old_key AS storage_key, old_bucket AS storage_bucket, 'replaced' AS reason
 		FROM stored WHERE latest AND seq > upload_seq AND old_key <> ''
 		UNION ALL
 		-- Also the copy on disk of a track that was migrated to S3.
-		SELECT track_id, 'local', old_path, 'replaced'
+		SELECT track_id, 'local', old_path, NULL, 'replaced'
 		FROM stored WHERE latest AND seq > upload_seq AND old_path <> ''
 		UNION ALL
-		SELECT track_id, backend, storage_key, 'replaced'
+		SELECT track_id, backend, storage_key, NULL, 'replaced'
 		FROM stored WHERE NOT latest OR seq < upload_seq
 		UNION ALL
-		SELECT track_id, backend, storage_key, CASE state WHEN 'failed' THEN 'rejected' ELSE 'deleted' END
+		SELECT track_id, backend, storage_key, NULL, CASE state WHEN 'failed' THEN 'rejected' ELSE 'deleted' END
 		FROM done WHERE state <> 'stored'
 	) AS bytes
 	WHERE track_id NOT IN (SELECT track_id FROM unchanged)
 	ORDER BY backend, storage_key
 ), discarded AS (
-	INSERT INTO track_discards AS d (track_id, backend, storage_key, reason)
-	SELECT track_id, backend, storage_key, reason FROM given_up ORDER BY backend, storage_key
+	INSERT INTO track_discards AS d (track_id, backend, storage_key, storage_bucket, reason)
+	SELECT track_id, backend, storage_key, storage_bucket, reason FROM given_up ORDER BY backend, storage_key
 	-- A path can come to be named again, and be given up again: its grace begins anew. R6: a
 	-- mark stays while its file may be there, for whoever set it is about to remove that.
 	ON CONFLICT (backend, storage_key) DO UPDATE
-	SET track_id = excluded.track_id, reason = excluded.reason, discarded_at = excluded.discarded_at,
+	SET track_id = excluded.track_id, storage_bucket = excluded.storage_bucket, reason = excluded.reason, discarded_at = excluded.discarded_at,
 		removed_at = CASE WHEN d.gone_at IS NULL THEN d.removed_at END, gone_at = NULL
 ), taken_back AS (
 	DELETE FROM track_discards d WHERE d.id = ANY (ARRAY(
