@@ -57,13 +57,13 @@ func (w *world) read(i int) {
 }
 
 // put is the conditional PUT. The key is that of the version and of its content.
-func (w *world) put(i int, r rules) {
+func (w *world) put(i int, without rule) {
 	me := &w.workers[i]
 	me.key = me.version
-	if !r.r1 {
+	if without == r1 {
 		me.key = 1 // one for the track, and overwritten
 	}
-	if r.r1 && w.objects[me.key] != 0 && w.objects[me.key] != me.content {
+	if without != r1 && w.objects[me.key] != 0 && w.objects[me.key] != me.content {
 		w.fail(i) // mismatch
 		return
 	}
@@ -72,11 +72,11 @@ func (w *world) put(i int, r rules) {
 }
 
 // flipToS3 is the statement settle_to_s3.
-func (w *world) flipToS3(i int, r rules) {
+func (w *world) flipToS3(i int, without rule) {
 	me := w.workers[i]
 	held := w.holds(i)
 	same := !w.row.s3 && !w.row.deleted && w.row.version == me.version && w.row.path == me.path
-	if !r.r2 {
+	if without == r2 {
 		same = !w.row.deleted
 	}
 	_, begun, gone := w.keys.has(me.key)
@@ -102,7 +102,7 @@ func (w *world) flipToS3(i int, r rules) {
 		w.move.undo()
 		w.keys.noted |= 1 << me.key
 	}
-	if !r.r3 {
+	if without == r3 {
 		w.objects[me.key] = 0
 	}
 }
@@ -123,7 +123,7 @@ func (w *world) restore(i int) {
 }
 
 // flipToLocal is the statement settle_to_local.
-func (w *world) flipToLocal(i int, r rules) {
+func (w *world) flipToLocal(i int, without rule) {
 	me := w.workers[i]
 	if !w.holds(i) {
 		w.workers[i] = worker{}
@@ -132,15 +132,15 @@ func (w *world) flipToLocal(i int, r rules) {
 	same := w.row.s3 && !w.row.deleted && w.row.key == me.key && w.row.version == me.version
 	kept := w.move.content != 0 && w.move.key == me.key && !w.move.purged
 	_, begun, gone := w.paths.has(me.target)
-	switch same = same && (me.target != w.row.path || kept || !r.r6); {
-	case same && gone && r.r6:
+	switch same = same && (me.target != w.row.path || kept || without == r6); {
+	case same && gone && without != r6:
 		w.paths.forget(me.target)
 		w.workers[i].at, w.workers[i].target = claimed, 0
 		return
-	case same && begun && r.r6 && me.target == me.path && !me.purged:
+	case same && begun && without != r6 && me.target == me.path && !me.purged:
 		w.workers[i].at, w.workers[i].target, w.workers[i].purged = claimed, 0, true // another path
 		return
-	case same && begun && r.r6:
+	case same && begun && without != r6:
 		w.workers[i].at = waiting
 		return
 	}
@@ -148,7 +148,7 @@ func (w *world) flipToLocal(i int, r rules) {
 	if same {
 		w.row.s3, w.row.key, w.row.path = false, 0, me.target
 		w.move = moveRow{state: migrated, toLocal: true, version: me.version, record: record{key: me.key, content: me.content}}
-		if r.r6 {
+		if without != r6 {
 			w.paths.forget(me.target)
 		} else {
 			w.paths.noted &^= 1 << me.target
@@ -162,20 +162,20 @@ func (w *world) flipToLocal(i int, r rules) {
 }
 
 // purgeable is what a purge compares, and what the statement of the mark asks.
-func (w world) purgeable(r rules) bool {
+func (w world) purgeable(without rule) bool {
 	m := w.move
 	free := m.state == migrated && !m.toLocal && !m.purged && m.version == w.row.version
-	if !r.r6 {
+	if without == r6 {
 		free = m.state == migrated && !m.toLocal || m.state == leased && m.toLocal // it looks at nothing but the row
 	}
 	return free && w.row.s3 && !w.row.deleted && m.key == w.row.key && w.row.path != 0 &&
 		w.objects[m.key] == m.content && w.disk[w.row.path] == m.content
 }
 
-func (w *world) mark(r rules) {
+func (w *world) mark(without rule) {
 	w.purges--
 	w.purge.at, w.purge.path = claimed, w.row.path
-	if r.r6 {
+	if without != r6 {
 		w.move.purged = true
 		w.paths.noted |= 1 << w.row.path
 		w.paths.begun |= 1 << w.row.path
@@ -183,19 +183,19 @@ func (w *world) mark(r rules) {
 }
 
 // unlink removes a marked copy, and notes that it is gone.
-func (w *world) unlink(r rules) {
+func (w *world) unlink(without rule) {
 	w.disk[w.purge.path] = 0
 	w.purge.at = idle
-	if r.r6 && w.paths.begun>>w.purge.path&1 == 1 {
+	if without != r6 && w.paths.begun>>w.purge.path&1 == 1 {
 		w.paths.gone |= 1 << w.purge.path
 	}
 }
 
 // writeFile is the first half of a replacement on disk. R4: at a path of its own.
-func (w *world) writeFile(r rules) {
+func (w *world) writeFile(without rule) {
 	w.replacements--
 	w.replace.at, w.replace.path = claimed, 2
-	if !r.r4 {
+	if without == r4 {
 		w.replace.path = 1
 	}
 	w.disk[w.replace.path] = w.newest + 1
@@ -221,13 +221,13 @@ func (w *world) writeObject() {
 }
 
 // confirm is the UPDATE of object-created. R5: all of it at once.
-func (w *world) confirm(r rules) {
+func (w *world) confirm(without rule) {
 	if w.row.deleted && w.upload.step == 0 {
 		w.upload.at = idle
 		w.keys.noted |= 1 << w.upload.key
 		return
 	}
-	if !r.r5 && w.upload.step < 2 {
+	if without == r5 && w.upload.step < 2 {
 		if w.upload.step++; w.upload.step == 1 {
 			w.row.key = w.upload.key
 		} else {
@@ -241,7 +241,7 @@ func (w *world) confirm(r rules) {
 		w.keys.noted |= 1 << w.upload.key
 		return
 	}
-	if r.r5 {
+	if without != r5 {
 		w.discard(0, w.upload.key)
 		w.row.s3, w.row.key = true, w.upload.key
 	}

@@ -1,14 +1,6 @@
 package migrate_test
 
-// The model is one track with everything that happens to it: two workers, a purge, a sweep,
-// and users who replace, upload and delete. Each step is one thing that is atomic in
-// reality: a statement, or one write or removal of bytes. What is in between, and in which
-// order, is explored wholly (see TestModel).
-
-// rules are R1 to R6; one that is false is broken.
-type rules struct{ r1, r2, r3, r4, r5, r6 bool }
-
-var allRules = rules{true, true, true, true, true, true}
+// The model of moves: two workers, a purge, a sweep, and users who replace, upload and delete.
 
 // Paths and keys are numbers, 0 is none. Contents are numbers too, a greater one is newer.
 const (
@@ -146,30 +138,18 @@ func (w world) violation() string {
 	return ""
 }
 
-// step is something that may happen next: by a worker, or to a path or key, number n.
-type step struct {
-	name string
-	n    uint8
-	then world
-}
-
 // next returns all steps that are possible in w.
-func (w world) next(r rules) (steps []step) {
-	may := func(possible bool, n uint8, name string, do func(*world)) {
-		if possible {
-			then := w
-			do(&then)
-			steps = append(steps, step{name, n, then})
-		}
-	}
+func (w world) next(without rule) []step[world] {
+	possible := stepsFrom(w)
+	may := possible.may
 	for i := range w.workers {
 		me, n := w.workers[i], uint8(i+1)
 		may(me.at == idle && w.claimable(), n, "worker claims", func(w *world) { w.claim(i) })
 		may(me.at == claimed && !me.toLocal, n, "worker reads", func(w *world) { w.read(i) })
 		may(me.at == claimed && me.toLocal, n, "worker restores", func(w *world) { w.restore(i) })
-		may(me.at == read, n, "worker puts", func(w *world) { w.put(i, r) })
-		may(me.at == copied && !me.toLocal, n, "worker flips", func(w *world) { w.flipToS3(i, r) })
-		may(me.at == copied && me.toLocal, n, "worker flips", func(w *world) { w.flipToLocal(i, r) })
+		may(me.at == read, n, "worker puts", func(w *world) { w.put(i, without) })
+		may(me.at == copied && !me.toLocal, n, "worker flips", func(w *world) { w.flipToS3(i, without) })
+		may(me.at == copied && me.toLocal, n, "worker flips", func(w *world) { w.flipToLocal(i, without) })
 		may(me.at == waiting, n, "worker comes again", func(w *world) { w.workers[i].at = copied })
 		may(me.at == waiting, n, "worker gives up", func(w *world) { w.fail(i) })
 		may(me.at != idle && w.crashes > 0, n, "worker dies", func(w *world) { w.crashes--; w.workers[i] = worker{} })
@@ -177,14 +157,14 @@ func (w world) next(r rules) (steps []step) {
 	may(w.move.state == leased && !w.move.expired && w.expiries > 0, 0, "lease expires", func(w *world) { w.expiries--; w.move.expired = true })
 	may(w.turns > 0, 0, "direction turns", func(w *world) { w.turns--; w.toLocal = !w.toLocal })
 
-	may(w.purge.at == idle && w.purges > 0 && w.purgeable(r), 0, "purge marks", func(w *world) { w.mark(r) })
-	may(w.purge.at == claimed, 0, "purge unlinks", func(w *world) { w.unlink(r) })
+	may(w.purge.at == idle && w.purges > 0 && w.purgeable(without), 0, "purge marks", func(w *world) { w.mark(without) })
+	may(w.purge.at == claimed, 0, "purge unlinks", func(w *world) { w.unlink(without) })
 	may(w.purge.at == claimed && w.crashes > 0, 0, "purge dies", func(w *world) { w.crashes--; w.purge.at = idle })
 
-	may(w.replace.at == idle && w.replacements > 0, 0, "user writes file", func(w *world) { w.writeFile(r) })
+	may(w.replace.at == idle && w.replacements > 0, 0, "user writes file", func(w *world) { w.writeFile(without) })
 	may(w.replace.at == claimed, 0, "user replaces", func(w *world) { w.replaceWithFile() })
 	may(w.upload.at == idle && w.uploads > 0, 0, "user uploads", func(w *world) { w.writeObject() })
-	may(w.upload.at == claimed, 0, "event", func(w *world) { w.confirm(r) })
+	may(w.upload.at == claimed, 0, "event", func(w *world) { w.confirm(without) })
 	may(w.deletions > 0 && !w.row.deleted, 0, "user deletes", func(w *world) { w.deletions--; w.row.deleted = true })
 	may(w.undeletions > 0 && w.row.deleted && !w.begun(w.row), 0, "user undeletes", func(w *world) { w.undeletions--; w.row.deleted = false })
 
@@ -197,7 +177,7 @@ func (w world) next(r rules) (steps []step) {
 		may(w.paths.begun>>id&1 == 1 && w.paths.gone>>id&1 == 0 && w.purge.at == idle,
 			id, "sweep removes path", func(w *world) { w.disk[id] = 0; w.paths.gone |= 1 << id })
 	}
-	return steps
+	return possible.all
 }
 
 // canonical makes one of two worlds that differ in the numbers of the workers only.

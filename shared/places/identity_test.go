@@ -1,23 +1,15 @@
 package places_test
 
 import (
-	"context"
 	"errors"
-	"io"
-	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
 	"trackstore/internal/testenv"
 	"trackstore/internal/testenv/stores"
-	"trackstore/shared/config"
 	"trackstore/shared/places"
 	"trackstore/shared/track"
 )
@@ -35,37 +27,10 @@ func newRig(t testing.TB) *rig {
 	return &rig{t, stores.New(t)}
 }
 
-// open opens the places as a new process would.
-func (r *rig) open(root string, bucket testenv.Bucket, meant places.Meant) *places.Places {
-	r.Helper()
-	endpoint, err := url.Parse(bucket.Endpoint)
-	if err != nil {
-		r.Fatal(err)
-	}
-	p, err := places.Open(r.Context(), places.Config{
-		Places: config.Places{
-			Database: config.Database{URL: config.NewSecret(r.URL)},
-			Storage: config.Storage{LocalDir: root, S3: config.S3{
-				Enabled: true, Bucket: bucket.Name, Region: bucket.Region, Endpoint: endpoint, PublicEndpoint: endpoint, ForcePathStyle: true,
-			}},
-		},
-		Access: func(context.Context) (aws.Config, error) {
-			return aws.Config{Credentials: credentials.NewStaticCredentialsProvider(bucket.AccessKey, bucket.SecretKey, "")}, nil
-		},
-		Log:   slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Meant: meant,
-	})
-	if err != nil {
-		r.Fatal(err)
-	}
-	r.Cleanup(p.Close)
-	return p
-}
-
 // proves asks both places, as a new process.
 func (r *rig) proves(root string, bucket testenv.Bucket, meant places.Meant) (rootErr, bucketErr error) {
 	r.Helper()
-	p := r.open(root, bucket, meant)
+	p := r.OpenPlaces(root, bucket, meant)
 	return p.Disk.Prove(r.Context()), p.Bucket.Prove(r.Context())
 }
 
@@ -162,7 +127,7 @@ func TestRootIsKnownFromTheFirstTimeOn(t *testing.T) {
 	r.localTrack("", "gone.wav")
 	err, _ = r.proves(empty, r.Bucket, places.Meant{NewRoot: true, LookOnly: true})
 	r.right("another root, looked at", err)
-	p := r.open(empty, r.Bucket, places.Meant{NewRoot: true})
+	p := r.OpenPlaces(empty, r.Bucket, places.Meant{NewRoot: true})
 	r.right("another root, meant", p.Disk.Prove(r.Context()))
 	r.right("another root, meant, again", p.Disk.Prove(r.Context()))
 	err, _ = r.proves(empty, r.Bucket, places.Meant{})
@@ -215,7 +180,7 @@ func TestBucketIsKnownFromTheFirstTimeOn(t *testing.T) {
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
-			p := r.open(r.Root, r.Bucket, places.Meant{})
+			p := r.OpenPlaces(r.Root, r.Bucket, places.Meant{})
 			if err := errors.Join(p.Disk.Prove(r.Context()), p.Bucket.Prove(r.Context())); err != nil {
 				r.Error(err)
 			}
@@ -229,7 +194,7 @@ func TestBucketIsKnownFromTheFirstTimeOn(t *testing.T) {
 	}
 
 	other := testenv.S3(t)
-	p := r.open(r.Root, other, places.Meant{})
+	p := r.OpenPlaces(r.Root, other, places.Meant{})
 	r.wrong("another bucket", p.Bucket.Prove(t.Context()), other.Name, r.Bucket.Name, "AWS_S3_BUCKET", "--new-bucket")
 	_, err = p.Bucket.Head(t.Context(), "k", "")
 	r.wrong("a call to it", err)
