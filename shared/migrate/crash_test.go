@@ -22,8 +22,9 @@ import (
 const crashRounds = 8
 
 // Real processes migrate, roll back, purge and sweep the same tracks at once, and are killed
-// at random moments, while users replace and delete tracks. At every moment each row names
-// bytes that exist and are those of its file version; and when all is over, nothing is left.
+// at random moments, while users replace and delete tracks, and others do what is in
+// crash_others_test.go. At every moment each row names bytes that exist and are those of its file
+// version; and when all is over, nothing is left.
 func TestCrashes(t *testing.T) {
 	t.Parallel()
 	rounds := crashRounds
@@ -48,6 +49,7 @@ func TestCrashes(t *testing.T) {
 	var group sync.WaitGroup
 	group.Go(func() { c.use(users) })
 	group.Go(func() { c.watch(users) })
+	group.Go(func() { c.meddle(users) })
 	// More rounds on a machine that is too busy for the users to get anything done.
 	for round := 0; round < rounds || !c.busy() && round < 20*rounds; round++ {
 		c.round(round)
@@ -59,6 +61,8 @@ func TestCrashes(t *testing.T) {
 	}
 
 	// One run to the end, and a sweep: every track is on S3, and nothing else is left.
+	c.finish("migrate-storage", "repair") // takes off the delete markers of tracks on S3
+	c.undoRemovals()
 	c.finish("migrate-storage", "retry")
 	c.finish("migrate-storage", "run")
 	time.Sleep(1100 * time.Millisecond) // the grace and the life of an upload, below
@@ -69,9 +73,9 @@ func TestCrashes(t *testing.T) {
 	for m, err := range r.S3.ListMultiparts(t.Context(), "") {
 		t.Errorf("a multipart upload is left: %+v, %v", m, err)
 	}
-	t.Logf("%d kills, %d replacements, %d deletions, %d looks", c.kills, c.replaced, c.deleted, c.looks)
+	t.Logf("%d kills, %d replacements, %d deletions, %d looks; %+v", c.kills, c.replaced, c.deleted, c.looks, c.others)
 	if !c.busy() {
-		t.Error("the users did next to nothing")
+		t.Error("the users, or others, did next to nothing")
 	}
 }
 
@@ -79,7 +83,7 @@ func TestCrashes(t *testing.T) {
 func (c *crashes) busy() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.kills >= 5 && c.replaced >= 10 && c.deleted >= 1 && c.looks >= 40
+	return c.kills >= 5 && c.replaced >= 10 && c.deleted >= 1 && c.looks >= 40 && c.others.busy()
 }
 
 type crashes struct {
@@ -92,6 +96,9 @@ type crashes struct {
 	tracks                          []track.ID
 	size                            map[track.ID]int
 	kills, replaced, deleted, looks int
+	others                          others
+
+	mounted sync.RWMutex // the root folder is there, as long as it is held for reading
 }
 
 func buildProgram(t testing.TB) string {
@@ -124,6 +131,8 @@ func (c *crashes) add(size int) {
 	c.tracks, c.size[id] = append(c.tracks, id), size
 	c.mu.Unlock()
 	path := fmt.Sprintf("audio/%s.wav", id)
+	c.mounted.RLock()
+	defer c.mounted.RUnlock()
 	c.write(path, c.contentOf(id, 1))
 	c.Exec(`INSERT INTO tracks (id, creator_id, title, file_path) VALUES ($1, $1, 'x', $2)`, id, path)
 }
@@ -149,7 +158,7 @@ func (c *crashes) round(n int) {
 		running = append(running, cmd)
 	}
 	for _, cmd := range running {
-		time.Sleep(time.Duration(10+c.random.IntN(150)) * time.Millisecond)
+		time.Sleep(time.Duration(10+c.random.IntN(300)) * time.Millisecond)
 		_ = cmd.Process.Kill() // SIGKILL
 		if cmd.Wait(); cmd.ProcessState.ExitCode() == -1 {
 			c.mu.Lock()
@@ -215,10 +224,12 @@ func (c *crashes) replace(ctx context.Context, id track.ID, backend string) {
 		key, path = name, ""
 		_, err = c.S3.Create(ctx, track.ObjectSpec{Key: name, ContentType: "audio/wav", Digest: track.Digest{Size: int64(len(b)), CRC64NVME: crcOf(b)}}, bytes.NewReader(b))
 	} else {
+		c.mounted.RLock()
 		_, err = c.Disk.Create(ctx, track.ObjectSpec{Key: name, ContentType: "audio/wav", Digest: track.Digest{Size: int64(len(b)), CRC64NVME: crcOf(b)}}, bytes.NewReader(b))
 		if err == nil {
 			c.age(filepath.Join(c.Root, path))
 		}
+		c.mounted.RUnlock()
 	}
 	if err != nil {
 		if ctx.Err() == nil {
@@ -276,7 +287,9 @@ func (c *crashes) look(id track.ID) {
 	if err != nil {
 		return
 	}
+	c.mounted.RLock()
 	got, err := c.bytesOf(id)
+	c.mounted.RUnlock()
 	after, _ := row()
 	if after != before {
 		return
