@@ -110,8 +110,10 @@ func (s *Store) RemoveDeleteMarkers(ctx context.Context, key, versionID string, 
 	if slices.ContainsFunc(all, func(v version) bool { return !v.isMarker && !is(v) && !v.created.Before(pinned) }) {
 		return false, nil
 	}
+	// One that came before the version hides nothing of it, and may go, too: a server that moves a version aside
+	// gives it a later time than the marker's.
 	for _, v := range all {
-		if !v.isMarker || dryRun || v.created.Before(pinned) {
+		if !v.isMarker || dryRun {
 			continue
 		}
 		if err := s.RemoveVersion(ctx, key, *v.id); err != nil {
