@@ -53,7 +53,7 @@ func BenchmarkUpdatesBesideALock(b *testing.B) {
 			for b.Loop() {
 				for range 1000 {
 					started := time.Now()
-					r.Exec(`UPDATE tracks SET title = 'x' || $2 WHERE id = $1`, ids[1+rand.IntN(len(ids)-1)], rand.IntN(100))
+					r.Exec(`UPDATE tracks SET title = 'x' || $2::bigint WHERE id = $1`, ids[1+rand.IntN(len(ids)-1)], rand.IntN(100))
 					took = append(took, time.Since(started))
 				}
 			}

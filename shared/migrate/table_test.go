@@ -214,7 +214,7 @@ func TestALockedRowComesAgain(t *testing.T) {
 func (r *rig) updateOthers(locked track.ID) time.Duration {
 	r.Helper()
 	started := time.Now()
-	r.Exec(`UPDATE tracks SET title = 'x' || $2 WHERE id <> $1`, locked, started.Nanosecond())
+	r.Exec(`UPDATE tracks SET title = 'x' || $2::bigint WHERE id <> $1`, locked, started.Nanosecond())
 	took := time.Since(started)
 	if took > 20*time.Second {
 		r.Errorf("an update of others took %s", took)
