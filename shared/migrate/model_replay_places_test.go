@@ -31,9 +31,8 @@ func TestModelOfPlacesIsWhatTheStackDoes(t *testing.T) {
 		for len(way) < 25 {
 			var possible []step[placesWorld]
 			for _, s := range w.next(noRule) {
-				// versitygw takes a key with a delete marker for one that is there.
-				key := w.keys[w.worker.file]
-				if s, ok := whole(s); ok && (s.name != "worker reads" || key.n == 0 || key.current() != 0) {
+				s, ok := whole(s)
+				if ok && !isElsewhere(s, w) {
 					possible = append(possible, s)
 				}
 			}
@@ -77,6 +76,22 @@ func prefer(possible []step[placesWorld], random *rand.Rand) (s step[placesWorld
 		}
 	}
 	return s
+}
+
+// isElsewhere is of steps that end in another way here. versitygw takes a key with a delete marker for one
+// that is there. And a process that has proved the root folder of before takes it for the one that is meant
+// until the flip, which refuses it.
+func isElsewhere(s step[placesWorld], w placesWorld) bool {
+	key := w.keys[w.worker.file]
+	hidden := key.n > 0 && key.current() == 0
+	retired := w.meant == 0 && !w.isProven()
+	switch s.name {
+	case "worker reads":
+		return hidden || retired
+	case "worker restores", "worker fails the track":
+		return retired
+	}
+	return false
 }
 
 // whole is a step with those that follow it in the real call which does it. Those that are parts
