@@ -266,18 +266,23 @@ func TestTheStateMachineEndsBesideOddRows(t *testing.T) {
 			IF NEW.id = 'KEPT' AND NEW.storage_backend <> OLD.storage_backend THEN RETURN NULL; END IF; RETURN NEW; END $$;
 		CREATE TRIGGER platform BEFORE UPDATE ON tracks FOR EACH ROW EXECUTE FUNCTION platform()`))
 	defer r.lock(r.odd)()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	go func() { // the row has been locked for long
+		for pause(ctx, 200*time.Millisecond) {
+			_, _ = r.DB.Exec(ctx, `UPDATE track_migrations SET locked_since = locked_since - interval '1 hour' WHERE locked_since > now() - interval '1 hour'`)
+		}
+	}()
 	got, err := statemachines.Local{
 		Workers: 2,
-		Batch: func(ctx context.Context, request json.RawMessage) (json.RawMessage, error) {
-			// It has waited for the row for long: the wait goes on from one batch to the next.
-			r.Exec(`UPDATE track_migrations SET locked_since = locked_since - interval '1 hour'`)
+		Batch: func(_ context.Context, request json.RawMessage) (json.RawMessage, error) {
 			s, err := r.handle(string(request))
 			if err != nil {
 				return nil, err
 			}
 			return json.Marshal(s)
 		},
-	}.MigrateStorage(t.Context(), json.RawMessage(`{"max_seconds":2}`))
+	}.MigrateStorage(ctx, json.RawMessage(`{"max_seconds":60}`))
 	if err != nil || !got.Done || got.Migrated != 4 || got.Failed != 3 || got.Remaining != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
