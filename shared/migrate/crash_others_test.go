@@ -2,6 +2,7 @@ package migrate_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"time"
@@ -90,7 +91,7 @@ func (c *crashes) removeObject(ctx context.Context) bool {
 	err := c.DB.QueryRow(ctx, `SELECT storage_key FROM tracks WHERE storage_backend = 's3' AND storage_version_id IS NOT NULL
 		ORDER BY random() LIMIT 1`).Scan(&key)
 	if err != nil {
-		if err != pgx.ErrNoRows && ctx.Err() == nil {
+		if !errors.Is(err, pgx.ErrNoRows) && ctx.Err() == nil {
 			c.Error(err)
 		}
 		return false

@@ -76,7 +76,7 @@ func (w uploads) next(without rule) []step[uploads] {
 		may(u.state == pending && !u.over, "ticket ends", func(_ *uploads, u *ticket) { u.over = true })
 		may(u.event, "event", func(_ *uploads, u *ticket) { u.event, u.seen = false, u.bytes })
 		may(u.event, "event is lost", func(_ *uploads, u *ticket) { u.event = false })
-		may(u.seen, "settle", func(w *uploads, u *ticket) { w.settle(i, without) })
+		may(u.seen, "settle", func(w *uploads, _ *ticket) { w.settle(i, without) })
 		may(isOpen && u.bytes && !u.seen, "sweep sees", func(_ *uploads, u *ticket) { u.seen = true })
 		may(u.state == pending && u.over, "sweep expires", func(_ *uploads, u *ticket) { u.state, u.note = expired, u.note.again() })
 		may(isOpen && w.aborts > 0, "user aborts", func(w *uploads, u *ticket) {
@@ -90,8 +90,8 @@ func (w uploads) next(without rule) []step[uploads] {
 		isDue := u.note >= due && u.note < gone && u.sweep == idle
 		wanted := u.state == expired && u.bytes && without != theLastLook && without != lateIsStored
 		may(isDue && !wanted, "sweep looks once more", func(_ *uploads, u *ticket) { u.sweep = claimed })
-		may(u.sweep == claimed, "sweep marks", func(w *uploads, u *ticket) { w.mark(i) })
-		may(u.sweep == copied, "sweep removes", func(w *uploads, u *ticket) { w.remove(i) })
+		may(u.sweep == claimed, "sweep marks", func(w *uploads, _ *ticket) { w.mark(i) })
+		may(u.sweep == copied, "sweep removes", func(w *uploads, _ *ticket) { w.remove(i) })
 		may(u.sweep != idle, "sweep dies", func(_ *uploads, u *ticket) { u.sweep = idle })
 		may(w.row == n && !w.isKept() && u.note == noNote, "sweep notes", func(_ *uploads, u *ticket) { u.note = due })
 	}
