@@ -47,7 +47,7 @@ template: bin/venv/bin/sam bin/node_modules/.bin/asl-validator ## Check template
 	@SAM_CLI_TELEMETRY=0 bin/venv/bin/sam build
 
 bench: ## Run the benchmarks, which print ratios against a peer in the same run
-	@PATH="$(CURDIR)/bin/peers:$$PATH" go test -run='^$$' -bench=. -benchmem $(FLAGS) $(PACKAGES)
+	@PATH="$(CURDIR)/bin/peers:$$PATH" go test -run='^$$' -bench=. -benchmem -timeout=0 $(FLAGS) $(PACKAGES)
 
 peers: bin/peers/rclone bin/peers/mc bin/peers/s5cmd ## Install the copy tools that make bench measures beside ours
 

@@ -3,7 +3,6 @@ package testenv
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -60,13 +59,7 @@ func S3(t testing.TB) Bucket {
 	if err != nil {
 		t.Fatal("testenv: create a bucket:", err)
 	}
-	t.Cleanup(func() {
-		// Straight from the server's disk: nothing else frees the space of every version and part at once.
-		err := errors.Join(os.RemoveAll(filepath.Join(server.BucketsDir, name)), os.RemoveAll(filepath.Join(server.VersionsDir, name)))
-		if err != nil {
-			t.Error("testenv: remove the bucket:", err)
-		}
-	})
+	t.Cleanup(func() { b.Clear(t, ".") })
 	_, err = client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
 		Bucket:                  &b.Name,
 		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
@@ -75,6 +68,18 @@ func S3(t testing.TB) Bucket {
 		t.Fatal("testenv: switch versioning on:", err)
 	}
 	return b
+}
+
+// Clear removes all objects below a folder of the bucket, or the bucket where that is ".". Straight from the server's
+// disk: nothing else frees the space of every version and part at once.
+func (b Bucket) Clear(t testing.TB, folder string) {
+	t.Helper()
+	server := s3Server.get(t)
+	for _, dir := range []string{server.BucketsDir, server.VersionsDir} {
+		if err := os.RemoveAll(filepath.Join(dir, b.Name, folder)); err != nil {
+			t.Error("testenv: clear the bucket:", err)
+		}
+	}
 }
 
 // Client is an S3 client of the SDK for the bucket's server, for what a test does or checks behind the back of the

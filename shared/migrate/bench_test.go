@@ -6,115 +6,186 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"trackstore/bench/delay"
 	"trackstore/internal/testenv"
-	"trackstore/shared/audio"
 	"trackstore/shared/diskstore"
-	"trackstore/shared/migrate"
 	"trackstore/shared/s3store"
 	"trackstore/shared/track"
 )
 
-// BenchmarkMove moves files from memory-backed disk to the S3 server, with claims, checks
-// and flips, and has other tools copy the same files to the same server in the same run.
-// "limit" sends the same bytes from memory, with no disk, no database and no verification;
-// "limit+HEAD" looks at each object besides, as whoever verifies must.
-// Tools that are not installed are left out.
+// BenchmarkMove has the command move files from memory-backed disk to the S3 server, with claims, checks and flips, and other
+// copy tools copy the same files to the same server: in turns, each for as long as its whole command takes. "memory" only
+// sends the same bytes, of no disk and with no database. Answers of the server are held back by a delay, and the last lines
+// are a table: the median of the rounds, of what each took relative to ours in its round. Tools that are not installed are
+// left out.
 //
-//	go test -run=^$ -bench=Move -benchtime=3x ./shared/migrate
+//	go test -run=^$ -bench=Move -benchtime=5x ./shared/migrate
+//	go test -run=^$ -bench=Move/5000/30ms -benchtime=5x ./shared/migrate
 func BenchmarkMove(b *testing.B) {
+	program := buildProgram(b)
+	var table [][]string
 	for _, load := range []struct {
-		files int
-		size  int
-	}{{5000, 64 << 10}, {80, 8 << 20}, {1, 1 << 30}} {
-		b.Run(fmt.Sprintf("%dx%d", load.files, load.size), func(b *testing.B) { benchmarkMove(b, load.files, load.size) })
+		files, size int
+		delays      []time.Duration
+		workers     []int // of s5cmd
+	}{
+		{5000, 64 << 10, []time.Duration{0, 10 * time.Millisecond, 30 * time.Millisecond, 80 * time.Millisecond}, []int{128, 256, 512}},
+		{80, 8 << 20, []time.Duration{0, 30 * time.Millisecond}, []int{256}},
+		{1, 1 << 30, []time.Duration{0, 30 * time.Millisecond}, []int{256}},
+	} {
+		b.Run(fmt.Sprintf("%dx%d", load.files, load.size), func(b *testing.B) {
+			c := newContest(b, program, load.files, load.size)
+			for _, by := range load.delays {
+				b.Run(by.String(), func(b *testing.B) {
+					all := c.contenders(b, load.workers)
+					row := []string{fmt.Sprintf("%d × %d KiB", load.files, load.size>>10), by.String()}
+					head := []string{"", "delay"}
+					for i, ratio := range c.run(b, by, all) {
+						head, row = append(head, all[i].name), append(row, ratio)
+					}
+					if table = append(table, row); len(table) == 1 {
+						table = [][]string{head, row}
+					}
+				})
+			}
+		})
+	}
+	for _, row := range table {
+		fmt.Println("| " + strings.Join(row, " | ") + " |")
 	}
 }
 
-func benchmarkMove(b *testing.B, files, size int) {
+// contest is a disk of files that several tools copy, one after the other.
+type contest struct {
+	*crashes
+	one   []byte // every file
+	files int
+}
+
+func newContest(b *testing.B, program string, files, size int) *contest {
 	dir, err := os.MkdirTemp("/dev/shm", "trackstore-bench-")
 	if err != nil {
 		b.Skip(err)
 	}
-	defer os.RemoveAll(dir)
-	r := newRig(b)
-	r.useRoot(dir)
-	one := content(1, size)
+	b.Cleanup(func() { os.RemoveAll(dir) })
+	c := &contest{crashes: &crashes{rig: newRig(b), program: program}, one: content(1, size), files: files}
+	c.useRoot(dir)
 	for i := range files {
-		r.add(fmt.Sprintf("%02d/%d.wav", i%100, i), one)
+		c.rig.add(fmt.Sprintf("%02d/%d.wav", i%100, i), c.one)
 	}
-	r.Exec(`VACUUM ANALYZE`)
-
-	var ours float64 // seconds
-	measure := func(name string, run func(b *testing.B, bucket testenv.Bucket, round int) error) {
-		b.Run(name, func(b *testing.B) {
-			bucket := testenv.S3(b)
-			b.ResetTimer()
-			for round := range b.N {
-				if err := run(b, bucket, round); err != nil {
-					b.Fatal(err)
-				}
-			}
-			seconds := b.Elapsed().Seconds() / float64(b.N)
-			if name == "trackstore" {
-				ours = seconds
-			}
-			b.ReportMetric(float64(files*size)/seconds/(1<<20), "MiB/s")
-			b.ReportMetric(float64(files)/seconds, "files/s")
-			b.ReportMetric(seconds/ours, "x-ours")
-		})
-	}
-	measure("trackstore", func(b *testing.B, bucket testenv.Bucket, _ int) error {
-		b.StopTimer()
-		r.Exec(`UPDATE tracks SET storage_backend = 'local', storage_key = NULL, storage_version_id = NULL, file_version = file_version + 1 WHERE set_config('trackstore.writer', 'on', true) = 'on'`)
-		r.Exec(`TRUNCATE track_migrations`)
-		b.StartTimer()
-		r.Bucket = bucket
-		store := r.openS3(bucket.DirectEndpoint)
-		upload := migrate.NewUpload(migrate.Upload{Files: r.Disk, Bucket: store, Large: store, Sniff: audio.Detect})
-		j := job()
-		j.Lease = time.Minute
-		s, err := runner(r.Store, upload).Run(b.Context(), j)
-		if err == nil && s.Migrated != files {
-			err = fmt.Errorf("%+v", s)
-		}
-		return err
-	})
-	for _, limit := range []struct {
-		name string
-		head bool
-	}{{"limit", false}, {"limit+HEAD", true}} {
-		measure(limit.name, func(b *testing.B, bucket testenv.Bucket, _ int) error {
-			r.Bucket = bucket
-			return sendFromMemory(b.Context(), r.openS3(bucket.DirectEndpoint), one, files, limit.head)
-		})
-	}
-	for _, name := range []string{"rclone", "aws", "mc", "s5cmd"} {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			b.Logf("%s is not installed", name)
-			continue
-		}
-		measure(name, func(b *testing.B, bucket testenv.Bucket, round int) error {
-			args, env := peer(name, dir, bucket, round)
-			cmd := exec.CommandContext(b.Context(), path, args...)
-			cmd.Env = append(env, "PATH="+os.Getenv("PATH"), "HOME="+b.TempDir())
-			if out, err := cmd.CombinedOutput(); err != nil {
-				return fmt.Errorf("%w: %.500s", err, out)
-			}
-			return nil
-		})
-	}
+	return c
 }
 
-// sendFromMemory is as fast as it gets: PUTs to keys like ours, or parts of one object, and
-// a HEAD of each object where that is asked for.
-func sendFromMemory(ctx context.Context, store *s3store.Store, file []byte, files int, head bool) error {
+// contender copies the files to the server at an endpoint.
+type contender struct {
+	name string
+	copy func(ctx context.Context, endpoint string) error
+}
+
+// contenders are all that can be measured here. Ours is the first.
+func (c *contest) contenders(b *testing.B, workers []int) []contender {
+	all := []contender{
+		{"trackstore", func(context.Context, string) error { return nil }},
+		{"memory", func(ctx context.Context, endpoint string) error { return sendFromMemory(ctx, c.openS3(endpoint), c.one, c.files) }},
+	}
+	all[0].copy = func(ctx context.Context, endpoint string) error {
+		bucket := c.Bucket
+		defer func() { c.Bucket = bucket }()
+		c.Bucket.Endpoint = endpoint
+		return run(exec.CommandContext(ctx, c.program, "migrate-storage", "run"), append(c.command().Env, "MIGRATE_LEASE=2m"))
+	}
+	for _, tool := range []string{"s5cmd", "rclone", "mc", "aws"} {
+		path, err := exec.LookPath(tool)
+		if err != nil {
+			b.Logf("%s is not installed", tool)
+			continue
+		}
+		if tool != "s5cmd" {
+			workers = []int{0}
+		}
+		for _, n := range workers {
+			name := tool
+			if n > 0 {
+				name += " " + strconv.Itoa(n)
+			}
+			all = append(all, contender{name, func(ctx context.Context, endpoint string) error {
+				args, env := peer(tool, c.Root, c.Bucket, endpoint, n)
+				return run(exec.CommandContext(ctx, path, args...), append(env, "PATH="+os.Getenv("PATH"), "HOME="+b.TempDir()))
+			}})
+		}
+	}
+	return all
+}
+
+func run(cmd *exec.Cmd, env []string) error {
+	cmd.Env = env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %.500s", err, out)
+	}
+	return nil
+}
+
+// run measures all in turns, and returns the cells of the table.
+func (c *contest) run(b *testing.B, by time.Duration, all []contender) []string {
+	endpoint := c.Bucket.DirectEndpoint
+	if by > 0 {
+		distance, err := delay.New(endpoint, by)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer distance.Close()
+		endpoint = distance.URL
+	}
+	took := make([][]float64, len(all)) // seconds
+	ratios := make([][]float64, len(all))
+	for b.Loop() {
+		for i, one := range all {
+			c.again()
+			started := time.Now()
+			if err := one.copy(b.Context(), endpoint); err != nil {
+				b.Fatalf("%s: %v", one.name, err)
+			}
+			took[i] = append(took[i], time.Since(started).Seconds())
+			ratios[i] = append(ratios[i], took[i][len(took[i])-1]/took[0][len(took[0])-1])
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	cells := make([]string, len(all))
+	for i, one := range all {
+		seconds := medianOf(took[i])
+		b.ReportMetric(seconds, strings.ReplaceAll(one.name, " ", "-")+"-s")
+		cells[i] = fmt.Sprintf("%.2f", medianOf(ratios[i]))
+	}
+	cells[0] = fmt.Sprintf("1 (%.2f s, %.0f files/s)", medianOf(took[0]), float64(c.files)/medianOf(took[0]))
+	return cells
+}
+
+// again makes all tracks local, and the bucket empty.
+func (c *contest) again() {
+	for _, folder := range []string{"tracks", "peer"} {
+		c.Bucket.Clear(c, folder)
+	}
+	c.Exec(`UPDATE tracks SET storage_backend = 'local', storage_key = NULL, storage_version_id = NULL, file_version = file_version + 1
+		WHERE set_config('trackstore.writer', 'on', true) = 'on'`)
+	c.Exec(`TRUNCATE track_migrations`)
+	c.Exec(`VACUUM ANALYZE`)
+}
+
+func medianOf(all []float64) float64 {
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// sendFromMemory is as fast as it gets: PUTs to keys like ours, or parts of one object.
+func sendFromMemory(ctx context.Context, store *s3store.Store, file []byte, files int) error {
 	const part = 16 << 20
 	sum := crcOf(file)
 	key := func() string { return track.MigratedKey(track.NewID(), 1, 0, "limit.wav") }
@@ -123,11 +194,7 @@ func sendFromMemory(ctx context.Context, store *s3store.Store, file []byte, file
 	if len(file) <= part {
 		for range files {
 			group.Go(func() error {
-				key := key()
-				_, err := store.Create(ctx, track.ObjectSpec{Key: key, ContentType: "audio/wav", Digest: track.Digest{Size: int64(len(file)), CRC64NVME: sum}}, bytes.NewReader(file))
-				if err == nil && head {
-					_, err = store.Head(ctx, key, "")
-				}
+				_, err := store.Create(ctx, track.ObjectSpec{Key: key(), ContentType: "audio/wav", Digest: track.Digest{Size: int64(len(file)), CRC64NVME: sum}}, bytes.NewReader(file))
 				return err
 			})
 		}
@@ -152,15 +219,12 @@ func sendFromMemory(ctx context.Context, store *s3store.Store, file []byte, file
 	}
 	ctx = context.WithoutCancel(ctx) // the group's ended with it
 	_, err = store.CompleteLarge(ctx, track.ObjectSpec{Key: large, Digest: track.Digest{Size: int64(len(file)), CRC64NVME: sum}}, id, parts)
-	if err == nil && head {
-		_, err = store.Head(ctx, large, "")
-	}
 	return err
 }
 
 // peer is the command line of a copy tool, and its environment.
-func peer(name, dir string, bucket testenv.Bucket, round int) (args, env []string) {
-	endpoint, target := bucket.DirectEndpoint, fmt.Sprintf("%s/%d", bucket.Name, round)
+func peer(name, dir string, bucket testenv.Bucket, endpoint string, workers int) (args, env []string) {
+	target := bucket.Name + "/peer"
 	switch name {
 	case "rclone":
 		return []string{"copy", "--transfers", "32", dir, "l:" + target}, []string{
@@ -177,7 +241,7 @@ func peer(name, dir string, bucket testenv.Bucket, round int) (args, env []strin
 		"AWS_ACCESS_KEY_ID=" + bucket.AccessKey, "AWS_SECRET_ACCESS_KEY=" + bucket.SecretKey,
 	}
 	if name == "s5cmd" {
-		return []string{"--endpoint-url", endpoint, "cp", dir + "/", "s3://" + target + "/"}, env
+		return []string{"--endpoint-url", endpoint, "--numworkers", strconv.Itoa(workers), "cp", dir + "/", "s3://" + target + "/"}, env
 	}
 	return []string{"s3", "cp", "--recursive", "--only-show-errors", dir, "s3://" + target}, env
 }
