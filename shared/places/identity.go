@@ -158,8 +158,8 @@ func (i *identity) proveBucket(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if was.IsMarked {
-		// After the record was read: another program may have marked it before.
+	if was.IsMarked && was.ID != bears {
+		// Once more, after the record was read: another program may have marked it before.
 		if bears, err = i.bearsBucket(ctx, was); err != nil {
 			return err
 		}
