@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"trackstore/bench/delay"
+	"trackstore/internal/audiotest"
 	"trackstore/internal/testenv"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/s3store"
@@ -76,7 +77,7 @@ func newContest(b *testing.B, program string, files, size int) *contest {
 		b.Skip(err)
 	}
 	b.Cleanup(func() { os.RemoveAll(dir) })
-	c := &contest{crashes: &crashes{rig: newRig(b), program: program}, one: content(1, size), files: files}
+	c := &contest{crashes: &crashes{rig: newRig(b), program: program}, one: append(audiotest.WAV(1, 1), content(1, size)...)[:size], files: files}
 	c.useRoot(dir)
 	for i := range files {
 		c.rig.add(fmt.Sprintf("%02d/%d.wav", i%100, i), c.one)
@@ -94,7 +95,9 @@ type contender struct {
 func (c *contest) contenders(b *testing.B, workers []int) []contender {
 	all := []contender{
 		{"trackstore", func(context.Context, string) error { return nil }},
-		{"memory", func(ctx context.Context, endpoint string) error { return sendFromMemory(ctx, c.openS3(endpoint), c.one, c.files) }},
+		{"memory", func(ctx context.Context, endpoint string) error {
+			return sendFromMemory(ctx, c.openS3(endpoint), c.one, c.files)
+		}},
 	}
 	all[0].copy = func(ctx context.Context, endpoint string) error {
 		bucket := c.Bucket
