@@ -51,6 +51,7 @@ type console struct {
 	getenv         func(string) string
 	stdout, stderr io.Writer
 	meant          places.Meant // said by flags
+	requests       int          // to S3 at once, at most, said by a flag; 0: any number
 }
 
 // run runs the command that args name and returns the exit code of the process: 0, the code

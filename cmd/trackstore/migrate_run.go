@@ -15,7 +15,7 @@ import (
 // moveFlags are those of run and rollback.
 type moveFlags struct {
 	whichTracks
-	Workers   int  `default:"128" help:"Copies at once, at most. It starts with 16 and goes up while that is faster."`
+	Workers   *int `placeholder:"N" help:"Copies at once, and requests to S3 at most. Without it as many as pay off, up to 1,024; either is halved for a while where S3 asks to slow down."`
 	Limit     *int `placeholder:"N" help:"Claim no more than N tracks."`
 	Bandwidth size `placeholder:"SIZE" help:"Bytes a second that this process moves at most, such as 50MiB."`
 	DryRun    bool `help:"Only show what would be moved."`
@@ -49,6 +49,9 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 		return err
 	}
 	c.meant.LookOnly = f.DryRun
+	if f.Workers != nil {
+		c.requests = *f.Workers
+	}
 	m, err := openMigration(ctx, c)
 	if err != nil {
 		return err
@@ -85,7 +88,10 @@ func (f *moveFlags) move(ctx context.Context, c *console, d track.Direction, upl
 			return finished(ctx, false, err)
 		}
 		job := migrate.NewJob(m.cfg.Migration.Lease)
-		job.Selection, job.Workers, job.LockWait = which, min(f.Workers, migrate.MaxWorkers), f.LockWait
+		job.Selection, job.LockWait = which, f.LockWait
+		if f.Workers != nil {
+			job.Workers = *f.Workers
+		}
 		if f.Limit != nil {
 			job.Limit, total = *f.Limit, min(total, int64(*f.Limit))
 		}
@@ -146,7 +152,7 @@ func (f *moveFlags) mover(m *migration, d track.Direction, count func(bytes int6
 
 func (f *moveFlags) validate() error {
 	switch {
-	case f.Workers < 1:
+	case f.Workers != nil && *f.Workers < 1:
 		return withHint(errors.New("--workers is less than 1"), "leave it out for as many as pay off")
 	case f.Limit != nil && *f.Limit < 1:
 		return withHint(errors.New("--limit is less than 1"), "leave it out for no limit")

@@ -14,7 +14,7 @@ import (
 // tables, and says where it works. Only the database is dialled. Where this fails the process ends: closing could wait for a
 // database that does not answer.
 func (c *console) openPlaces(ctx context.Context, cfg places.Config) (*places.Places, error) {
-	cfg.Access, cfg.Meant = awsdefault.Load, c.meant
+	cfg.Access, cfg.Meant, cfg.Requests = awsdefault.Load, c.meant, c.requests
 	p, err := places.Open(ctx, cfg)
 	if err != nil {
 		return nil, err

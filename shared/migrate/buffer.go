@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	chunkSize = 256 << 10
+	chunkSize = 64 << 10
 	// bufferBudget is what all copies of a process buffer at once, in bytes.
 	bufferBudget = 96 << 20
 )

@@ -13,7 +13,7 @@ const claimBatch = 100
 // claimAll hands leases out until nothing is claimable or leased any more, or until stop
 // ends. It walks all tracks again and again: what another process held or a user changed
 // meanwhile comes up in the next pass.
-func (r *run) claimAll(stop context.Context, leases chan<- track.Lease) error {
+func (r *run) claimAll(stop context.Context, leases chan<- []track.Lease) error {
 	var walk walk
 	var lull lull
 	claimed := 0
@@ -37,12 +37,10 @@ func (r *run) claimAll(stop context.Context, leases chan<- track.Lease) error {
 			return err
 		}
 		claimed += len(claims.Leases)
-		for _, lease := range claims.Leases {
-			select {
-			case leases <- lease:
-			case <-stop.Done():
-				return nil
-			}
+		select {
+		case leases <- claims.Leases:
+		case <-stop.Done():
+			return nil
 		}
 		if walk.cameTo(claims); !walk.isOver() {
 			continue

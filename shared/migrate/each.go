@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,7 +18,7 @@ func each(
 	ctx context.Context, tracks iter.Seq2[track.Copies, error], want func(track.Copies) bool,
 	check func(context.Context, track.Copies) (int64, error),
 ) error {
-	slots := newSlots(MaxWorkers)
+	slots := newSlots(AsManyAsPay)
 	group, checking := errgroup.WithContext(ctx)
 	for copies, err := range tracks {
 		if err != nil {
@@ -30,14 +31,13 @@ func each(
 			break
 		}
 		group.Go(func() error {
-			var bytes int64
-			throttled := false
+			throttled, began := false, time.Now()
 			err := patiently(checking, firstBackoff, func() (err error) {
-				bytes, err = check(checking, copies)
+				_, err = check(checking, copies)
 				throttled = throttled || errors.Is(err, track.ErrThrottled)
 				return err
 			})
-			slots.release(bytes, throttled)
+			slots.release(time.Since(began), throttled)
 			return err
 		})
 	}

@@ -81,13 +81,16 @@ type Inspection struct {
 	Failure *track.Failure // nil: it could be moved
 }
 
+// inspectedAtOnce is how many files Inspect has open.
+const inspectedAtOnce = 16
+
 // Inspect opens the files of tracks, several at once, and reports them one at a time.
 func Inspect(
 	ctx context.Context, candidates iter.Seq2[track.Candidate, error], files Files, report func(Inspection),
 ) error {
 	var mu sync.Mutex
 	group, inspecting := errgroup.WithContext(ctx)
-	group.SetLimit(firstSlots)
+	group.SetLimit(inspectedAtOnce)
 	for candidate, err := range candidates {
 		if err != nil {
 			return errors.Join(err, group.Wait())

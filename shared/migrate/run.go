@@ -47,7 +47,7 @@ type Settlement struct {
 type Job struct {
 	track.Selection
 	Limit    int           // of claimed tracks; NoLimit: all
-	Workers  int           // copies at once, at most; 1 to MaxWorkers
+	Workers  int           // copies at once, while there are tracks enough; AsManyAsPay: as many as pay off
 	Lease    time.Duration // how long a track is held without a heartbeat
 	StopAt   time.Time     // when to claim no more; zero: never
 	Finish   time.Duration // how long what is in flight may take after a stop
@@ -58,9 +58,12 @@ type Job struct {
 
 // What a Job may ask for.
 const (
-	NoLimit    = math.MaxInt
-	Forever    = time.Duration(math.MaxInt64)
-	MaxWorkers = 128 // as many copies at once as pay for a fast S3
+	NoLimit     = math.MaxInt
+	AsManyAsPay = math.MaxInt
+	Forever     = time.Duration(math.MaxInt64)
+
+	// MaxWorkers is the most copies at once that a job finds to pay off: enough for S3 at the other end of the world.
+	MaxWorkers = 1024
 
 	// DefaultLockWait is a Job's LockWait where nothing else is asked for.
 	DefaultLockWait = 10 * time.Minute
@@ -70,7 +73,7 @@ const (
 // what other processes hold. lease is how long it holds a track without a heartbeat.
 func NewJob(lease time.Duration) Job {
 	return Job{
-		Limit: NoLimit, Workers: MaxWorkers, Lease: lease, Finish: interruptGrace,
+		Limit: NoLimit, Workers: AsManyAsPay, Lease: lease, Finish: interruptGrace,
 		Patience: Forever, LockWait: DefaultLockWait, Backoff: firstBackoff,
 	}
 }
@@ -118,8 +121,8 @@ func (w Runner) Run(ctx context.Context, job Job) (Summary, error) {
 	r := &run{
 		Runner: w, job: job,
 		held: newHeld(), slots: newSlots(job.Workers),
-		outcomes: make(chan *task, settleBatch),
-		summary:  Summary{Direction: direction},
+		outcomes: make(chan *task, settleBatch), idle: make(chan *task),
+		summary: Summary{Direction: direction},
 	}
 	err := r.all(ctx)
 	r.summary.Seconds = time.Since(started).Seconds()
@@ -168,6 +171,7 @@ type run struct {
 	slots    *slots
 	refused  refused
 	outcomes chan *task
+	idle     chan *task     // what goroutines without work go on with
 	flight   sync.WaitGroup // of tasks that have not come to their end
 	ended    atomic.Int64   // tasks, in this pass over the tracks
 	isLate   atomic.Bool    // the first pass is over
@@ -193,7 +197,7 @@ func (r *run) all(ctx context.Context) error {
 	context.AfterFunc(work, cancelClaims) // a fatal error stops the claims, too
 	p := phases{claims, work, fail}
 
-	leases := make(chan track.Lease)
+	leases := make(chan []track.Lease) // while one batch is begun, the next is claimed
 	var claimErr error
 	var claiming, settling, beating sync.WaitGroup
 	claiming.Go(func() {
@@ -205,10 +209,12 @@ func (r *run) all(ctx context.Context) error {
 	defer stopBeat()
 	beating.Go(func() { r.heartbeat(beat) })
 
-	for lease := range leases {
-		if r.slots.acquire(claims) == nil {
-			r.begin(p, lease)
-		} // else it is stopped before it began: given back below
+	for batch := range leases {
+		for _, lease := range batch {
+			if r.slots.acquire(claims) == nil {
+				r.begin(p, lease)
+			} // else it is stopped before it began: given back below
+		}
 	}
 	claiming.Wait()
 	landed := make(chan struct{})
@@ -219,6 +225,7 @@ func (r *run) all(ctx context.Context) error {
 			fail(err)
 		}
 		r.flight.Wait() // those that were kept back
+		close(r.idle)
 		close(r.outcomes)
 		settling.Wait()
 	}()

@@ -11,7 +11,7 @@ import (
 
 // One statement settles up to settleBatch outcomes, and none waits longer than settleDelay.
 const (
-	settleBatch = 128
+	settleBatch = 512
 	settleDelay = 100 * time.Millisecond
 )
 

@@ -3,35 +3,63 @@ package migrate
 import (
 	"context"
 	"sync"
+	"syscall"
 	"time"
 )
 
-// slots decides how many copies run at once. It starts low, goes up while that gives more
-// throughput, and is halved when S3 says that it is too much.
+// slots decides how many copies run at once. Where a number is asked for, that is it. Else it finds out how many pay off: as
+// many as S3 settles in the time that a copy takes when none has to queue, and as many again, for what comes unevenly. Both
+// are measured. It begins with few, and has found them after three or four round trips. It is halved when S3 says that it is too
+// much.
 type slots struct {
 	mu      sync.Mutex
 	max     int
+	isFixed bool // max is what is asked for
 	limit   int
 	used    int
 	changed chan struct{} // closed when a slot may have become free
 	wanted  bool          // since the window began, somebody had to wait
 
-	since     time.Time // of the window that is measured
-	work      float64   // done in it
-	best      float64   // work a second, of the best window so far
-	calmUntil time.Time // no rise before this, after S3 complained
+	// The window that is measured: as many copies as there are slots.
+	since time.Time
+	ended int
+	took  time.Duration // all of them together
+
+	rate      float64       // copies a second, of the best window; it fades
+	alone     time.Duration // what a copy takes, in the window where that was least
+	gain      float64
+	throttled time.Time // when S3 complained last; zero: never
 }
 
 const (
 	firstSlots = 16
-	window     = 200 * time.Millisecond
-	calm       = 10 * time.Second
-	// overhead is what a file costs beside its bytes, in bytes.
-	overhead = 128 << 10
+	// firstGain is how many times as many are tried as long as that brings much more.
+	firstGain, steadyGain = 4, 2
+	muchMore              = 1.5
+	shortestWindow        = 25 * time.Millisecond
+	// calm is for how long there are no more slots after S3 complained.
+	calm = 10 * time.Second
 )
 
-func newSlots(most int) *slots {
-	return &slots{max: most, limit: min(firstSlots, most), changed: make(chan struct{}), since: time.Now()}
+// newSlots returns exactly so many slots, or, where that is AsManyAsPay, as many as pay off, up to MaxWorkers.
+func newSlots(workers int) *slots {
+	s := &slots{max: workers, limit: workers, isFixed: true, gain: firstGain, changed: make(chan struct{})}
+	if workers == AsManyAsPay {
+		s.max, s.isFixed = mostWorkers(), false
+		s.limit = min(firstSlots, s.max)
+	}
+	return s
+}
+
+// mostWorkers is MaxWorkers, or fewer where the process may not open as many files: each copy has one or two, and a connection,
+// and for a moment the folder and the file once more.
+func mostWorkers() int {
+	const each, others = 5, 100
+	var files syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil || files.Cur > (MaxWorkers+1)*each+others {
+		return MaxWorkers
+	}
+	return min(MaxWorkers, max(1, (int(files.Cur)-others)/each))
 }
 
 // size returns how many copies may run at once now.
@@ -49,6 +77,9 @@ func (s *slots) acquire(ctx context.Context) error {
 		}
 		s.mu.Lock()
 		if s.used < s.limit {
+			if s.since.IsZero() {
+				s.since = time.Now()
+			}
 			s.used++
 			s.mu.Unlock()
 			return nil
@@ -63,32 +94,54 @@ func (s *slots) acquire(ctx context.Context) error {
 	}
 }
 
-// release gives a slot back after a copy of so many bytes, and tells how S3 took it.
-func (s *slots) release(bytes int64, throttled bool) {
+// release gives a slot back after a copy that took so long, and tells whether S3 complained. One that came to nothing, and
+// says nothing of S3, took 0.
+func (s *slots) release(took time.Duration, throttled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used--
-	s.work += float64(bytes + overhead)
 	now := time.Now()
-	if throttled {
+	switch {
+	case throttled:
 		// Once for all the copies that were under way at that moment.
-		if now.After(s.calmUntil.Add(-calm + time.Second)) {
+		if now.Sub(s.throttled) > time.Second {
 			s.limit = max(1, s.limit/2)
-			s.calmUntil, s.best = now.Add(calm), 0
+			s.throttled, s.rate = now, 0
+			s.begin(now)
 		}
-	} else if elapsed := now.Sub(s.since); elapsed >= window {
-		s.adapt(now, s.work/elapsed.Seconds())
+	case took > 0:
+		s.ended++
+		s.took += took
+		if elapsed := now.Sub(s.since); s.ended >= s.limit && elapsed >= shortestWindow {
+			s.adapt(now, float64(s.ended)/elapsed.Seconds(), s.took/time.Duration(s.ended))
+			s.begin(now)
+		}
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// adapt looks at the window that has just ended.
-func (s *slots) adapt(now time.Time, rate float64) {
-	if rate > s.best*1.05 && s.wanted && now.After(s.calmUntil) {
-		s.limit = min(s.max, s.limit+max(2, s.limit/2))
+// begin begins a window.
+func (s *slots) begin(now time.Time) { s.since, s.ended, s.took, s.wanted = now, 0, 0, false }
+
+// adapt looks at the window that has just ended: at so many copies a second, which took so long.
+func (s *slots) adapt(now time.Time, rate float64, took time.Duration) {
+	if s.alone == 0 || took < s.alone {
+		s.alone = took
 	}
-	// The best fades, so that better times are noticed.
-	s.best = max(rate, s.best*0.98)
-	s.since, s.work, s.wanted = now, 0, false
+	if !s.wanted || now.Sub(s.throttled) < calm {
+		return // whatever the rate is, it is not these slots'
+	}
+	if rate < s.rate*muchMore {
+		s.gain = steadyGain
+	}
+	s.rate = max(rate, s.rate*0.95)
+	goal := max(firstSlots, int(s.gain*s.rate*s.alone.Seconds()))
+	if s.isFixed {
+		goal = s.max
+	}
+	if !s.throttled.IsZero() { // S3's own limit is near
+		goal = min(goal, s.limit+max(2, s.limit/8))
+	}
+	s.limit = min(goal, s.max)
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// work runs copies for a while, as many at once as there are slots; each takes as long as
-// its number among those at once says.
+// workFor runs copies for a while, as many at once as there are slots; each takes as long as
+// the number of those that may run says.
 func workFor(s *slots, d time.Duration, takes func(atOnce int) time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
@@ -17,8 +17,9 @@ func workFor(s *slots, d time.Duration, takes func(atOnce int) time.Duration) {
 	for s.acquire(ctx) == nil {
 		running++
 		go func() {
-			time.Sleep(takes(s.size()))
-			s.release(1<<20, false)
+			took := takes(s.size())
+			time.Sleep(took)
+			s.release(took, false)
 			done <- struct{}{}
 		}()
 		for drained := false; !drained; {
@@ -37,18 +38,24 @@ func workFor(s *slots, d time.Duration, takes func(atOnce int) time.Duration) {
 
 func TestSlotsGrowWhileThatIsFaster(t *testing.T) {
 	t.Parallel()
+	constant := func(d time.Duration) func(int) time.Duration { return func(int) time.Duration { return d } }
 	for name, test := range map[string]struct {
-		most, least, greatest int
-		takes                 func(atOnce int) time.Duration
+		workers, least, greatest int
+		span                     time.Duration
+		takes                    func(atOnce int) time.Duration
 	}{
-		"a server that takes any number": {128, 128, 128, func(int) time.Duration { return 50 * time.Millisecond }},
-		"--workers":                      {20, 20, 20, func(int) time.Duration { return 50 * time.Millisecond }},
-		"fewer than it begins with":      {3, 3, 3, func(int) time.Duration { return 50 * time.Millisecond }},
-		"a server that takes 16 at once": {128, 16, 64, func(n int) time.Duration { return time.Duration(n) * 3 * time.Millisecond }},
+		"a server that takes any number":    {AsManyAsPay, mostWorkers(), mostWorkers(), time.Second, constant(50 * time.Millisecond)},
+		"one that is far away":              {AsManyAsPay, mostWorkers(), mostWorkers(), time.Second, constant(80 * time.Millisecond)},
+		"--workers":                         {20, 20, 20, time.Millisecond, constant(50 * time.Millisecond)},
+		"more than it would find by itself": {2000, 2000, 2000, time.Second, constant(50 * time.Millisecond)},
+		"a server that takes 16 at once":    {AsManyAsPay, 16, 40, 20 * time.Second, func(n int) time.Duration { return time.Duration(n) * 3 * time.Millisecond }},
+		"one that takes 100 at a distance": {AsManyAsPay, 150, 300, 2 * time.Second, func(n int) time.Duration {
+			return max(80*time.Millisecond, time.Duration(n)*800*time.Microsecond)
+		}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newSlots(test.most)
-			workFor(s, 20*time.Second, test.takes)
+			s := newSlots(test.workers)
+			workFor(s, test.span, test.takes)
 			if n := s.size(); n < test.least || n > test.greatest {
 				t.Errorf("%s: %d slots", name, n)
 			}
@@ -62,7 +69,7 @@ func TestSlotsGrowWhileThatIsFaster(t *testing.T) {
 func TestSlotsAreHalvedOnceForOneComplaint(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(128)
+		s := newSlots(16)
 		for range 16 {
 			if err := s.acquire(t.Context()); err != nil {
 				t.Fatal(err)

@@ -34,10 +34,21 @@ type task struct {
 	changes     int           // how often its file was changed while it was read
 }
 
-// begin starts the work on a track. A slot is held for it.
+// begin starts the work on a track. A slot is held for it. A goroutine that has ended its work on another goes on with it:
+// its stack has grown already.
 func (r *run) begin(p phases, lease track.Lease) {
 	r.flight.Add(1)
-	go r.work(p, &task{Outcome: track.Outcome{Lease: lease}})
+	t := &task{Outcome: track.Outcome{Lease: lease}}
+	select {
+	case r.idle <- t:
+	default:
+		go func() {
+			r.work(p, t)
+			for next := range r.idle {
+				r.work(p, next)
+			}
+		}()
+	}
 }
 
 // work copies the bytes of one track and hands it over to be settled. It holds a slot when it
@@ -46,8 +57,13 @@ func (r *run) work(p phases, t *task) {
 	for {
 		t.Attempts++
 		var err error
+		began := time.Now()
 		t.Result, err = r.Mover.Move(p.work, t.Lease)
-		r.slots.release(t.Size(), errors.Is(err, track.ErrThrottled))
+		var took time.Duration
+		if t.Result != nil && t.Result.State() == track.Migrated {
+			took = time.Since(began)
+		}
+		r.slots.release(took, errors.Is(err, track.ErrThrottled))
 		if p.work.Err() != nil {
 			r.abandon()
 			return

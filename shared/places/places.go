@@ -21,6 +21,7 @@ import (
 type Config struct {
 	config.Places
 	Connections int32            // to the database, at most; 0: what its URL says, else pgx's default
+	Requests    int              // to S3 at once, at most; 0: any number
 	Access      awsaccess.Loader // credentials for AWS
 	Log         *slog.Logger
 	Meant       Meant // by an operator
@@ -89,7 +90,7 @@ func (p *Places) open(ctx context.Context, cfg Config) (err error) {
 		}
 	}
 	if cfg.Storage.S3.Enabled {
-		p.Bucket, err = s3store.Open(ctx, cfg.Storage.S3, cfg.Access, who.proveBucket)
+		p.Bucket, err = s3store.Open(ctx, cfg.Storage.S3, cfg.Access, cfg.Requests, who.proveBucket)
 		who.bucket = p.Bucket
 	}
 	return err

@@ -110,6 +110,9 @@ func (d *direct) create(ctx context.Context, spec track.ObjectSpec, body io.Read
 		return created, true, nil
 	case response.StatusCode == http.StatusPreconditionFailed:
 		return created, true, fmt.Errorf("create %q: %w", spec.Key, track.ErrExists)
+	case response.StatusCode == http.StatusServiceUnavailable, response.StatusCode == http.StatusTooManyRequests:
+		// At once: the caller sends less from now on, which the SDK's own attempts would put off.
+		return created, true, fmt.Errorf("create %q: %w: %s", spec.Key, track.ErrThrottled, response.Status)
 	}
 	return created, false, nil
 }

@@ -228,13 +228,27 @@ func TestCallsAreTriedAgain(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"x"`)
 		if requests.Add(1) < 3 {
-			refuse(http.StatusServiceUnavailable, "SlowDown")(w, r)
+			refuse(http.StatusInternalServerError, "InternalError")(w, r)
 		} else if body, _ := io.ReadAll(r.Body); string(body) != "x" {
 			t.Errorf("the third attempt sent %q", body)
 		}
 	}))
 	t.Cleanup(server.Close)
 	if err := create(t.Context(), at(t, server.URL, 3)); err != nil || requests.Load() != 3 {
+		t.Errorf("%d requests, %v", requests.Load(), err)
+	}
+}
+
+// Whoever writes hears at once that it is too much.
+func TestThrottlingIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		refuse(http.StatusServiceUnavailable, "SlowDown")(w, r)
+	}))
+	t.Cleanup(server.Close)
+	if err := create(t.Context(), at(t, server.URL, 3)); !errors.Is(err, track.ErrThrottled) || requests.Load() != 1 {
 		t.Errorf("%d requests, %v", requests.Load(), err)
 	}
 }
@@ -261,7 +275,7 @@ func TestOpenTakesCredentialsAndCertificatesFromTheEnvironment(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 	store, err := s3store.Open(t.Context(), settings.S3{
 		Enabled: true, Bucket: "tracks", Region: "eu-central-1", Endpoint: endpoint, ForcePathStyle: true,
-	}, awsdefault.Load, nil)
+	}, awsdefault.Load, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,7 @@ type Config struct {
 	ForcePathStyle bool     // bucket in the path, not in the host
 	Credentials    aws.CredentialsProvider
 	HTTPClient     aws.HTTPClient // nil: one that suits many requests at once
+	Requests       int            // at once, at most, without HTTPClient; 0: any number
 	MaxAttempts    int            // of each call, the first one counted; 0: 3
 
 	// Prove tells whether the bucket is the one that is meant. It is asked before the first call
@@ -58,8 +59,8 @@ type Store struct {
 }
 
 // Open returns the store that cfg describes, with the credentials and the certificates
-// that access loads; prove is Config.Prove. It sends nothing yet.
-func Open(ctx context.Context, cfg config.S3, access awsaccess.Loader, prove func(context.Context) error) (*Store, error) {
+// that access loads; requests and prove are those of Config. It sends nothing yet.
+func Open(ctx context.Context, cfg config.S3, access awsaccess.Loader, requests int, prove func(context.Context) error) (*Store, error) {
 	loaded, err := access(ctx)
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func Open(ctx context.Context, cfg config.S3, access awsaccess.Loader, prove fun
 		PublicEndpoint: cfg.PublicEndpoint,
 		ForcePathStyle: cfg.ForcePathStyle,
 		Credentials:    loaded.Credentials,
-		HTTPClient:     httpClient(client),
+		HTTPClient:     httpClient(client, requests),
 		Prove:          prove,
 	})
 }
@@ -86,7 +87,7 @@ func New(cfg Config) (*Store, error) {
 		cfg.PublicEndpoint = cfg.Endpoint
 	}
 	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = httpClient(nil)
+		cfg.HTTPClient = httpClient(nil, cfg.Requests)
 	}
 	client := impatient{cfg.HTTPClient}
 	if cfg.MaxAttempts == 0 {
@@ -127,12 +128,12 @@ func (s *Store) Name() string { return track.S3 }
 // Bucket returns the bucket's name.
 func (s *Store) Bucket() string { return s.bucket }
 
-// httpClient keeps as many connections as a migration has workers: with the SDK's 10, most
-// requests of 128 workers begin with a new connection. It is the SDK's own kind of client,
-// because only that one takes the certificates of AWS_CA_BUNDLE: base, if it is not nil,
-// has them.
-func httpClient(base *awshttp.BuildableClient) *awshttp.BuildableClient {
-	const connections = 256
+// httpClient keeps as many connections as a migration has copies at once, at most: with the
+// SDK's 10, most requests of 128 workers begin with a new connection. It has no more than requests
+// of them at all, unless that is 0. It is the SDK's own kind of client, because only that one takes
+// the certificates of AWS_CA_BUNDLE: base, if it is not nil, has them.
+func httpClient(base *awshttp.BuildableClient, requests int) *awshttp.BuildableClient {
+	const connections = 1024
 	if base == nil {
 		base = awshttp.NewBuildableClient()
 	}
@@ -141,6 +142,7 @@ func httpClient(base *awshttp.BuildableClient) *awshttp.BuildableClient {
 		WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConns = connections
 			t.MaxIdleConnsPerHost = connections
+			t.MaxConnsPerHost = requests
 			t.ResponseHeaderTimeout = 2 * time.Minute // putting parts together takes time
 		})
 }
