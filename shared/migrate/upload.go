@@ -76,6 +76,7 @@ type Upload struct {
 
 	buffers   *buffers
 	bandwidth *bandwidth
+	hedges    *hedges
 	ahead     *sync.Map // of files changed in the future: track to identity, when it was first seen
 }
 
@@ -84,7 +85,7 @@ func NewUpload(u Upload) *Upload {
 	if u.Rest == 0 {
 		u.Rest = restTime
 	}
-	u.buffers, u.bandwidth, u.ahead = newBuffers(), newBandwidth(u.Bandwidth), &sync.Map{}
+	u.buffers, u.bandwidth, u.hedges, u.ahead = newBuffers(), newBandwidth(u.Bandwidth), newHedges(), &sync.Map{}
 	return &u
 }
 
@@ -217,7 +218,7 @@ func (u *Upload) moveSmall(ctx context.Context, lease track.Lease, src source) (
 	if err != nil {
 		return cannotRead(err)
 	}
-	created, err := u.Bucket.Create(ctx, specOf(object), u.bandwidth.readerAt(ctx, buf))
+	created, err := u.create(ctx, specOf(object), u.bandwidth.readerAt(ctx, buf))
 	// S3's own answer verifies the PUT: the checksum that it computed over what it received is the file's, and the version
 	// says which object that is. A HEAD would ask the same server the same question again. Whatever else came back (an
 	// error, a key that exists, an answer without checksum or version, or with others) is looked at.

@@ -1,7 +1,11 @@
-// Package proxy gives tests a way to a server that can be cut, slowed down or blocked.
+// Package proxy gives tests a way to a server that can be cut, slowed down or blocked, or whose requests
+// and answers can be looked at and changed.
 package proxy
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"testing"
 
@@ -26,4 +30,24 @@ func New(t testing.TB, target string) (p *toxiproxy.Proxy, through string) {
 	t.Cleanup(p.Stop)
 	u.Host = p.Listen
 	return p, u.String()
+}
+
+// Around returns target with the address of an HTTP server before it, until the test ends. Its handler is what wrap makes of
+// the one that passes a request on as it came, Host included, which S3's signatures cover.
+func Around(t testing.TB, target string, wrap func(http.Handler) http.Handler) (through string) {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(wrap(&httputil.ReverseProxy{
+		Transport: &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true},
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: u.Scheme, Host: u.Host})
+			r.Out.Host = r.In.Host
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }
