@@ -416,30 +416,25 @@ test('it plays on while its URLs run out', async ({ page, line, browserName }) =
   await expect.poll(() => page.evaluate(() => document.querySelector('audio').currentTime)).toBeGreaterThan(before + 0.5);
 });
 
-test('a URL that fails before its time is renewed where the track is', async ({ page, line, browserName }) => {
-  await open(page, line, [wav(`${browserName} renew.wav`, 1_000_000)]); // a minute
+test('a URL that fails before its time is renewed where the track is', once, async ({ page, line, browserName }) => {
+  await open(page, line, [wav(`${browserName} renew.wav`, 5_000_000)]); // five minutes
   await start(page);
   const { track_id } = await ended(page);
-  line.rate = 40_000; // so that the browser has little more than it plays
+  line.rate = 200_000; // so that the browser has not all of it when it is to play the end
   await page.evaluate((id) => {
     window.errors = 0;
-    window.at = [];
     const player = document.querySelector('audio');
     player.addEventListener('error', () => window.errors++);
-    setInterval(() => window.at.push(player.currentTime), 100);
     return store.play(player, id);
   }, track_id);
   const at = () => page.evaluate(() => document.querySelector('audio').currentTime);
-  await expect.poll(at).toBeGreaterThan(3);
+  await expect.poll(at).toBeGreaterThan(2);
   // The keys that signed it have ended, say.
   const over = new Set(line.seen.filter(({ side, method }) => side === 'storage' && method === 'GET').map(({ url }) => url));
   line.fault = ({ side, url }) => (side === 'storage' && over.has(url) ? { status: 403 } : undefined);
   line.cut();
-  const before = await at();
-  const { length } = await page.evaluate(() => window.at);
-  await expect.poll(at, { timeout: 60_000 }).toBeGreaterThan(before + 12); // more than it had
+  await page.evaluate(() => { document.querySelector('audio').currentTime = 250; });
+  await expect.poll(at).toBeGreaterThan(251);
+  expect(await page.evaluate(() => [window.errors > 0, document.querySelector('audio').paused])).toEqual([true, false]);
   expect(over.size).toBe(1);
-  expect(await page.evaluate(() => window.errors)).toBeGreaterThan(0);
-  const since = (await page.evaluate(() => window.at)).slice(length + 1);
-  expect(since.filter((time) => time > 0 && time < before - 1)).toEqual([]); // it does not begin anew
 });

@@ -1,5 +1,5 @@
 /**
- * The browser's client of trackstore: uploads files, plays tracks. Needs nothing but itself; docs/clients.md shows its use.
+ * The browser's client of trackstore: uploads files, plays tracks. docs/clients.md shows its use.
  *
  * @typedef {'waiting' | 'reading' | 'sending' | 'checking' | 'paused' | 'stored' | 'failed' | 'cancelled'} State
  *   `waiting` for its turn, `reading` the file for its checksum, `checking` by the server.
@@ -108,26 +108,30 @@ export class Trackstore {
     const control = new AbortController();
     const { signal } = control;
     this.#playing.set(audio, control);
-    let url = '', since = 0, timer = 0;
+    let url = '', since = 0, timer = 0, playing = false;
 
     const load = async () => {
       clearTimeout(timer);
       const get = () => this.request('GET', `/v1/tracks/${id}/audio?redirect=0`, undefined, signal);
       const fresh = await persist(get, this.patience, signal);
       if (signal.aborted || url && audio.src !== url) return control.abort();
-      const { currentTime, playbackRate, paused, ended } = audio;
-      const playing = !url || !paused && !ended;
+      const { currentTime, playbackRate } = audio;
+      const play = !url || playing;
       audio.src = fresh.url;
       if (url) Object.assign(audio, { currentTime, playbackRate });
       url = audio.src;
       since = Date.now();
-      // By a wrong clock it may be over already: then it is renewed when it fails.
+      // By a wrong clock it may be over: then an error renews it.
       const life = Date.parse(fresh.expires_at) - since;
       if (life > 0) timer = setTimeout(again, Math.max(life / 2, life - 60 * SECOND));
-      if (playing) await audio.play();
+      if (play) await audio.play();
     };
     const again = () => load().catch(() => {}); // the element tells
     signal.addEventListener('abort', () => clearTimeout(timer));
+    for (const kind of ['play', 'pause']) {
+      // An error pauses it, too.
+      audio.addEventListener(kind, () => { if (!audio.error) playing = !audio.paused; }, { signal });
+    }
     audio.addEventListener('error', () => {
       if (Date.now() - since > 2 * SECOND) again(); // sooner: no audio
     }, { signal });
@@ -319,7 +323,7 @@ export class Upload {
       await this.#store.sending(() => send(put, this.#file, signal, (sent) => this.#show({ sent })));
       return await complete();
     } catch (problem) {
-      // Another attempt sees what became of it, and what of it is there.
+      // Another attempt sees what became of it.
       if (problem.status === 409 || problem.code === 'invalid_parts') problem.tries = 3;
       throw problem;
     }
@@ -339,7 +343,7 @@ export class Upload {
 
     const one = async (/** @type {number} */ n) => {
       signal.throwIfAborted();
-      // With a checksum of its own, a damaged part is refused at once.
+      // A damaged part is refused at once.
       const wanted = { part_number: n, checksum: await checksum(blob(n), signal) };
       const { parts: [to] } = await this.#call('POST', signal, '/parts', { parts: [wanted] });
       const part = { part_number: n, etag: '', size: 0 };
@@ -361,7 +365,7 @@ export class Upload {
   }
 }
 
-/** Returns what lets so many work at once, the others in the order in which they came. @param {number} free */
+/** Lets so many work at once, the others in their order. @param {number} free */
 function slots(free) {
   /** @type {((value: unknown) => void)[]} */
   const queue = [];
@@ -423,7 +427,7 @@ async function persist(attempt, patience, signal, moved = () => 0, waits = () =>
  */
 async function send({ url, headers = {} }, body, signal, progress) {
   signal.throwIfAborted();
-  await body.slice(0, 1).arrayBuffer().catch(unreadable); // a request would call it a failure of the network
+  await body.slice(0, 1).arrayBuffer().catch(unreadable); // else it seems to be the network
   const byFetch = () => fetch(url, { method: 'PUT', headers, body, signal })
     .then((answer) => ({ status: answer.status, etag: answer.headers.get('ETag') }));
   const withProgress = () => new Promise((resolve, reject) => {
@@ -454,7 +458,7 @@ async function send({ url, headers = {} }, body, signal, progress) {
   progress(good ? body.size : 0);
   if (good) return etag ?? '';
   const problem = new Problem('storage', `The storage answered ${status}.`, status);
-  problem.tries = Math.max(problem.tries, 3); // by a fresh URL: it had run out, or the bytes were damaged on their way
+  problem.tries = Math.max(problem.tries, 3); // by a fresh URL: it had run out, or bytes were damaged
   throw problem;
 }
 
@@ -465,7 +469,7 @@ function kept(name, value) {
     else if (value === null) localStorage.removeItem(name);
     return localStorage.getItem(name);
   } catch {
-    return null; // nothing is kept for us: a reload sends the file from its start
+    return null; // a reload sends all anew
   }
 }
 
