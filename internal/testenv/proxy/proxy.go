@@ -1,5 +1,5 @@
 // Package proxy gives tests a way to a server that can be cut, slowed down or blocked, or whose requests
-// and answers can be looked at and changed.
+// and answers can be looked at and changed, by a bit even.
 package proxy
 
 import (
