@@ -138,17 +138,17 @@ func (l countedLedger) Candidates(ctx context.Context, d track.Direction, which 
 	return counted(l.bar.track, l.Store.Candidates(ctx, d, which))
 }
 
-// countedReads is the bucket, whose objects a verification counts: of a sample it asks for those alone.
+// countedReads is the bucket, whose objects a verification counts: of a sample it reads those alone.
 type countedReads struct {
 	*s3store.Store
 	bar *lookBar
 }
 
-// Head is that of the store.
-func (b countedReads) Head(ctx context.Context, key, versionID string) (track.Object, error) {
-	object, err := b.Store.Head(ctx, key, versionID)
+// Read is that of the store.
+func (b countedReads) Read(ctx context.Context, key string) (track.Object, io.ReadCloser, error) {
+	object, body, err := b.Store.Read(ctx, key)
 	b.bar.track()
-	return object, err
+	return object, body, err
 }
 
 // partly says on standard error how far a command came whose work could not be done. It writes no summary, which would read

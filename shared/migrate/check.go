@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"math/rand/v2"
 	"sync"
@@ -59,11 +60,18 @@ type Verification struct {
 	After track.ID `json:"after,omitzero"`
 }
 
+// ReadBucket is S3, as far as a verification needs it.
+type ReadBucket interface {
+	Bucket
+	// Read describes the current version of an object as Head does, and reads it. None is track.ErrNotFound.
+	Read(ctx context.Context, key string) (track.Object, io.ReadCloser, error)
+}
+
 // Verifier is what a verification works with. Found is called one finding at a time.
 type Verifier struct {
 	Records Records
 	Files   Files
-	Bucket  Bucket
+	Bucket  ReadBucket
 	Found   func(Finding)
 	Reached func(after track.ID) // tells how far it came; nil: nobody asks
 
@@ -153,11 +161,7 @@ type comparison struct {
 }
 
 func (v *verification) compare(ctx context.Context, c track.Copies) (comparison, error) {
-	object, notCurrent, err := headPinned(ctx, v.Bucket, v.Elsewhere, c.Object)
-	var found track.Digest
-	if err == nil {
-		found, err = readDigest(ctx, object.bucket, object.Object)
-	}
+	object, found, notCurrent, err := v.read(ctx, c.Object)
 	if err != nil {
 		findings, err := notRead(ctx, v.Files, v.Bucket, c, err)
 		return comparison{findings: findings}, err
@@ -166,7 +170,7 @@ func (v *verification) compare(ctx context.Context, c track.Copies) (comparison,
 	if notCurrent != "" {
 		result.findings = append(result.findings, finding(NotCurrent, c, notCurrent))
 	}
-	if told, ok := toldDigest(object.Object); ok && told != found {
+	if told, ok := toldDigest(object); ok && told != found {
 		result.findings = append(result.findings, finding(ObjectDiffers, c, fmt.Sprintf("its bytes have CRC64NVME %s, S3 says %s", found.Hex(), told.Hex())))
 	} else if recorded == nil {
 		if err := v.Records.Record(ctx, c, found); err != nil {
@@ -192,6 +196,26 @@ func (v *verification) compare(ctx context.Context, c track.Copies) (comparison,
 	}
 	result.read += local.Size
 	return result, nil
+}
+
+// read reads the object that a row names. As a rule that is the key's current version, and one request is enough; of
+// any other answer it asks what headPinned does.
+func (v *verification) read(ctx context.Context, o *track.StoredObject) (object track.Object, found track.Digest, notCurrent string, err error) {
+	if o.Bucket == "" || o.Bucket == v.Bucket.Bucket() {
+		object, body, err := v.Bucket.Read(ctx, o.Key)
+		if err == nil && (o.VersionID == "" || object.VersionID == o.VersionID) {
+			found, err = digestOf(body, object)
+			return object, found, "", err
+		}
+		if err == nil {
+			body.Close()
+		}
+	}
+	p, notCurrent, err := headPinned(ctx, Bucket(v.Bucket), v.Elsewhere, o)
+	if err == nil {
+		found, err = readDigest(ctx, p.bucket, p.Object)
+	}
+	return p.Object, found, notCurrent, err
 }
 
 // notRead is what is found of an object whose reading ended with err. Where S3 gives no

@@ -32,6 +32,14 @@ func (s refusing) Open(ctx context.Context, key, versionID string, offset, lengt
 	return s.Store.Open(ctx, key, versionID, offset, length)
 }
 
+func (s refusing) Read(ctx context.Context, key string) (track.Object, io.ReadCloser, error) {
+	if key == s.key {
+		_, err := s.Open(ctx, key, "", 0, -1)
+		return track.Object{}, nil, err
+	}
+	return s.Store.Read(ctx, key)
+}
+
 // An object that cannot be read is a finding, and the others are verified.
 func TestVerifyGoesOnAfterAnObjectThatCannotBeRead(t *testing.T) {
 	t.Parallel()
@@ -61,6 +69,13 @@ func (s *counted) Open(ctx context.Context, key, versionID string, offset, lengt
 		s.reads.Add(1)
 	}
 	return s.Store.Open(ctx, key, versionID, offset, length)
+}
+
+func (s *counted) Read(ctx context.Context, key string) (track.Object, io.ReadCloser, error) {
+	if strings.HasPrefix(key, track.UploadsPrefix) {
+		s.reads.Add(1)
+	}
+	return s.Store.Read(ctx, key)
 }
 
 // An upload may have come with another checksum than CRC64NVME. It is read once all the same.

@@ -88,6 +88,11 @@ func readDigest(ctx context.Context, bucket Bucket, object track.Object) (track.
 	if err != nil {
 		return track.Digest{}, err
 	}
+	return digestOf(body, object)
+}
+
+// digestOf computes the digest of an object that is being read, to its end.
+func digestOf(body io.ReadCloser, object track.Object) (track.Digest, error) {
 	defer body.Close()
 	hash := crc64nvme.New()
 	n, err := io.Copy(hash, body)

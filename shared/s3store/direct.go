@@ -18,12 +18,12 @@ import (
 	"trackstore/shared/track"
 )
 
-// direct makes the two calls that a migration makes for every track, PUT and HEAD, by
+// direct makes the calls that a migration makes for every track, PUT, HEAD and, to verify, GET, by
 // itself: the SDK spends more time on such a call than the network on a small file.
 //
 // Only an answer that settles the call counts. After any other, and after none, the caller
 // makes the call once more through the SDK, which knows about retries, clocks that are
-// wrong, and all the rest. Both calls may be made twice.
+// wrong, and all the rest. Each call may be made twice.
 type direct struct {
 	client aws.HTTPClient
 	bucket *url.URL
@@ -63,6 +63,7 @@ func (d *direct) send(ctx context.Context, method, key string, headers []header,
 		Host:   d.bucket.Host,
 		Header: make(http.Header, len(headers)+2),
 	}
+	req.Header.Set("Accept-Encoding", "identity") // the bytes as they are stored
 	if sent.size > 0 {
 		req.ContentLength = sent.size
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(sent.body, 0, sent.size)), nil }
@@ -128,13 +129,31 @@ func answered(spec track.ObjectSpec, versionID, crc64nvme string) track.Object {
 
 // head is one try at Head of the current version; ok tells whether it settled the matter.
 func (d *direct) head(ctx context.Context, key string) (object track.Object, ok bool) {
-	response, err := d.send(ctx, http.MethodHead, key, []header{{"x-amz-checksum-mode", "ENABLED"}}, payload{})
-	if err != nil {
-		return object, false
+	object, response, ok := d.describe(ctx, http.MethodHead, key)
+	if ok {
+		drain(response)
 	}
-	defer drain(response)
+	return object, ok
+}
+
+// get is the same, with the object's bytes.
+func (d *direct) get(ctx context.Context, key string) (object track.Object, bytes io.ReadCloser, ok bool) {
+	object, response, ok := d.describe(ctx, http.MethodGet, key)
+	if !ok {
+		return object, nil, false
+	}
+	return object, response.Body, true
+}
+
+// describe asks for an object. Where the answer does not settle the matter there is none.
+func (d *direct) describe(ctx context.Context, method, key string) (object track.Object, response *http.Response, ok bool) {
+	response, err := d.send(ctx, method, key, []header{{"x-amz-checksum-mode", "ENABLED"}}, payload{})
+	if err != nil {
+		return object, nil, false
+	}
 	if response.StatusCode != http.StatusOK || response.ContentLength < 0 || response.Header.Get("ETag") == "" {
-		return object, false
+		drain(response)
+		return object, nil, false
 	}
 	object = track.Object{
 		Key:         key,
@@ -156,7 +175,7 @@ func (d *direct) head(ctx context.Context, key string) (object track.Object, ok 
 	if response.Header.Get("x-amz-checksum-type") != string(types.ChecksumTypeComposite) {
 		object.Checksums = checksums(values)
 	}
-	return object, true
+	return object, response, true
 }
 
 // drain reads what is left of an answer, so that its connection can be used again.

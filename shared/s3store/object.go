@@ -88,6 +88,20 @@ func checksums(values map[track.Algorithm]*string) []track.Checksum {
 	return all
 }
 
+// Read describes the current version of an object as Head does, and reads it from its beginning, as a rule in one
+// request. Its errors are those of both, and of reading those of Open.
+func (s *Store) Read(ctx context.Context, key string) (track.Object, io.ReadCloser, error) {
+	if object, bytes, ok := s.direct.get(ctx, key); ok {
+		return object, &body{bytes, ctx, key}, nil
+	}
+	object, err := s.Head(ctx, key, "")
+	if err != nil {
+		return object, nil, err
+	}
+	bytes, err := s.Open(ctx, key, object.VersionID, 0, -1)
+	return object, bytes, err
+}
+
 // Open reads length bytes of an object from offset, to its end where length is negative or
 // reaches beyond. From the end on there is nothing to read. Reading fails with
 // track.ErrUnavailable where the connection breaks or falls silent.
