@@ -68,7 +68,7 @@ type trial struct {
 	fault
 }
 
-func (t trial) String() string { return t.scene.name + " " + t.fault.String() }
+func (t trial) String() string { return t.name + " " + t.fault.String() }
 
 // tally counts what was injected.
 type tally struct {
@@ -94,7 +94,7 @@ func (c *tally) add(one trial, r tracedRun) {
 	}
 	if r.hits > 0 {
 		c.hits++
-		c.hit[fmt.Sprint(one.scene.name, r.lastHit, one.error)] = true
+		c.hit[fmt.Sprint(one.name, r.lastHit, one.error)] = true
 		if one.error == "KILL" {
 			c.kills++
 		}
@@ -105,7 +105,7 @@ func (c *tally) add(one trial, r tracedRun) {
 func (c *tally) report(t *testing.T, all []trial) {
 	wanted, met := map[string]bool{}, 0
 	for _, one := range all {
-		wanted[fmt.Sprint(one.scene.name, one.site, one.error)] = true
+		wanted[fmt.Sprint(one.name, one.site, one.error)] = true
 	}
 	for key := range wanted {
 		if c.hit[key] {

@@ -44,6 +44,7 @@ func FaultyDisk(t testing.TB, dir string) *Faulty {
 	needRoot(t)
 	f := &Faulty{Dir: t.TempDir(), faults: map[string]*fault{}, closed: make(chan struct{})}
 	data := &fs.LoopbackRoot{Path: dir}
+	//nolint:staticcheck // what replaces it gives each node a loopback node of its own, which is then wrapped
 	data.NewNode = func(data *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
 		return &faultyNode{LoopbackNode: fs.LoopbackNode{RootData: data}, disk: f}
 	}
