@@ -136,8 +136,10 @@ func TestGeneratedClients(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := os.Stat(command[len(command)-1]); err != nil {
-				testenv.Skip(t, "make clients builds the programs")
+			for _, file := range append(command, at("e2e/clients/python/api")) { // which has a program of its own, but no client
+				if _, err := os.Stat(file); err != nil && filepath.IsAbs(file) {
+					testenv.Skip(t, "make clients builds the programs")
+				}
 			}
 			s := start(t)
 			content := audiotest.WAV(2, 1)
