@@ -8,8 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/dustin/go-humanize"
+	"unicode"
 
 	"trackstore/shared/track"
 )
@@ -60,13 +59,23 @@ func parseCount(s string) (any, error) {
 	return n, nil
 }
 
-// parseSize reads bytes: plain, or with a unit (MiB is 1024², MB 1000²).
+// sizeUnits are those of parseSize, in lower case.
+var sizeUnits = map[string]float64{
+	"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+	"ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12,
+}
+
+// parseSize reads bytes: plain, or with a unit (MiB is 1024², MB 1000²). It is no library's, for the tables of those are
+// paid at every cold start.
 func parseSize(s string) (any, error) {
-	n, err := humanize.ParseBytes(s)
-	if err != nil || n < 1 || n > math.MaxInt64 {
+	number := strings.TrimRightFunc(s, unicode.IsLetter)
+	unit, known := sizeUnits[strings.ToLower(s[len(number):])]
+	number = strings.ReplaceAll(strings.TrimSpace(number), ",", "")
+	n, err := strconv.ParseFloat(number, 64)
+	if !known || err != nil || strings.Trim(number, "0123456789.") != "" || n*unit < 1 || n*unit >= math.MaxInt64 {
 		return nil, errors.New("is not a size of at least 1 byte")
 	}
-	return int64(n), nil
+	return int64(n * unit), nil
 }
 
 func parseDuration(s string) (any, error) {

@@ -3,12 +3,10 @@ package secrets
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"trackstore/shared/config"
 	"trackstore/shared/config/awsaccess"
@@ -38,23 +36,33 @@ func Database(db config.Database, access awsaccess.Loader) func(context.Context)
 }
 
 // patience is how long a secret is waited for. Lambda gives a function ten seconds to start in, and ends it with no
-// word of why; without a way to Secrets Manager, the SDK alone would go on for longer.
+// word of why.
 const patience = 5 * time.Second
 
 func read(ctx context.Context, arn string, access awsaccess.Loader) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cfg, err := access(ctx)
-	if err != nil {
-		return "", err
+	region := strings.Split(arn, ":")[3] // of arn:aws:secretsmanager:region:account:secret:name; see rule 2
+	manager := awsaccess.Service{Name: "secretsmanager", Region: region, Access: access}
+	var secret struct {
+		SecretString *string
+		SecretBinary []byte
 	}
-	cfg.Region = strings.Split(arn, ":")[3] // of arn:aws:secretsmanager:region:account:secret:name; see rule 2
-	out, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(arn)})
-	if err != nil {
-		return "", err
+	for pause := 100 * time.Millisecond; ; pause *= 2 {
+		err := manager.Call(ctx, "secretsmanager.GetSecretValue", map[string]string{"SecretId": arn}, &secret)
+		var answer *awsaccess.StatusError
+		switch {
+		case err == nil && secret.SecretString != nil:
+			return *secret.SecretString, nil
+		case err == nil:
+			return string(secret.SecretBinary), nil
+		case errors.As(err, &answer) && !answer.Temporary(), ctx.Err() != nil:
+			return "", err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return "", err
+		}
 	}
-	if out.SecretString == nil {
-		return string(out.SecretBinary), nil
-	}
-	return *out.SecretString, nil
 }
