@@ -57,6 +57,9 @@ func (cmd *sweepCmd) Run(ctx context.Context, c *console) error {
 		would, counts.Stored, counts.Refused, counts.Aborted, counts.Expired, counts.Multiparts)
 	fmt.Fprintf(c.stdout, "bytes: %s%d removed, %d kept because something names them; %d deleted tracks became due; %d failures\n",
 		would, counts.Removed, counts.Kept, counts.Deleted, counts.Failures)
+	if counts.Abandoned > 0 {
+		fmt.Fprintf(c.stdout, "tracks: %d that never got a file are marked as deleted\n", counts.Abandoned)
+	}
 	return err
 }
 

@@ -57,7 +57,7 @@ func TestGraceCountsFromAdoption(t *testing.T) {
 	const grace = time.Hour
 	look := func() int {
 		t.Helper()
-		left, err := r.Store.DeletedBytes(t.Context(), grace, track.Discard{}, 10)
+		left, _, err := r.Store.DeletedBytes(t.Context(), grace, "", 10)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -117,14 +117,3 @@ func scanEventRow(row pgx.CollectableRow) (e track.EventRow, err error) {
 	err = row.Scan(&e.Seq, &e.ID, &e.TrackID, &e.Type, &e.Data, &e.CreatedAt, &e.Bus, &e.BusError, &e.Webhook, &e.WebhookError)
 	return e, err
 }
-
-// ForgetEvents removes up to limit events that are older than delivered and at their end for every receiver, or older
-// than ignored whatever their state, and returns their number.
-func (s *Store) ForgetEvents(ctx context.Context, delivered, ignored time.Duration, limit int) (forgotten int64, err error) {
-	err = retry(ctx, func() error {
-		tag, err := s.pool.Exec(ctx, s.sql("forget_events"), delivered, ignored, limit)
-		forgotten = tag.RowsAffected()
-		return err
-	})
-	return forgotten, s.failure("forget events", err)
-}

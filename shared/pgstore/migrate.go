@@ -2,8 +2,6 @@ package pgstore
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -71,11 +69,6 @@ func (s *Store) claimStatement(spec track.ClaimSpec) (sql string, args []any) {
 		sql = s.sql("claim_to_s3")
 	}
 	return limited(sql, spec.Limit), args
-}
-
-// limited writes a limit into a statement: the planner takes a parameter to be a tenth of the table.
-func limited(sql string, limit int) string {
-	return strings.Replace(sql, "$limit", strconv.Itoa(limit), 1)
 }
 
 // mostRanges is how many ranges of ids are walked in turn. S3 takes 3,500 writes a second for each range of keys

@@ -26,7 +26,7 @@ type Store struct {
 	pool       *pgxpool.Pool
 	mode       pgx.QueryExecMode // that the URL asks for, or pgx's default
 	password   *password         // nil: the URL's, for good
-	statements statements
+	statements *statements
 }
 
 // Open prepares a pool of at most maxConns connections (0: what the URL's
@@ -66,14 +66,14 @@ func open(ctx context.Context, url string, maxConns int32, password *password) (
 		return nil, fmt.Errorf("database pool: %w", err)
 	}
 	return &Store{
-		pool: pool, mode: cfg.ConnConfig.DefaultQueryExecMode, password: password, statements: loadStatements("tracks"),
+		pool: pool, mode: cfg.ConnConfig.DefaultQueryExecMode, password: password, statements: &statements{tracks: "tracks"},
 	}, nil
 }
 
 // Over makes the store work with a platform's table that has another name than tracks. It is
 // for right after opening.
 func (s *Store) Over(tracks track.Table) *Store {
-	s.statements = loadStatements(tracks.String())
+	s.statements = &statements{tracks: tracks.String()}
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -46,7 +47,7 @@ func isAnAttempt(refused *track.RefusedError) bool {
 
 // ownWords is in the error by which a statement of ours takes itself back, where a row is not
 // what it made of it.
-var ownWords = regexp.MustCompile(`"trackstore: ([^"]*)"`)
+var ownWords = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`"trackstore: ([^"]*)"`) })
 
 // refusable is failure for a statement of one row.
 func (s *Store) refusable(op string, err error) error {
@@ -66,8 +67,8 @@ func whyRefused(err error) error {
 	switch {
 	case pgErr.Code == lockNotAvailable:
 		return track.ErrLocked
-	case pgErr.Code == invalidText && ownWords.MatchString(pgErr.Message):
-		return &track.RefusedError{Text: ownWords.FindStringSubmatch(pgErr.Message)[1]}
+	case pgErr.Code == invalidText && ownWords().MatchString(pgErr.Message):
+		return &track.RefusedError{Text: ownWords().FindStringSubmatch(pgErr.Message)[1]}
 	case isOfARow(pgErr):
 		return &track.RefusedError{Code: pgErr.Code, Constraint: pgErr.ConstraintName, Text: pgErr.Message}
 	}

@@ -4,10 +4,9 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
-	"path"
-	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -20,65 +19,65 @@ import (
 //go:embed sql/*.sql sql/parts/*.sql
 var sqlFiles embed.FS
 
-// statements are the texts of all statements by name, ready for the server.
-type statements map[string]string
-
-// inBraces is a part's name, or that of the platform's table, in a statement.
-var inBraces = regexp.MustCompile(`\{\{(\w+)\}\}`)
-
-// loadStatements reads all statements for a platform whose table is called tracks, as SQL
-// writes it. It panics where a statement names a part that is not there: that is a fault of
-// this package, which its tests find.
-func loadStatements(tracks string) statements {
-	parts := readSQL("sql/parts")
-	parts["tracks"] = tracks
-	all := readSQL("sql")
-	for name, text := range all {
-		for inBraces.MatchString(text) { // a part may be made of parts
-			text = inBraces.ReplaceAllStringFunc(text, func(found string) string {
-				part, known := parts[strings.Trim(found, "{}")]
-				if !known {
-					panic(fmt.Sprintf("pgstore: %s.sql: no part is called %s", name, found))
-				}
-				return part
-			})
-		}
-		all[name] = text
-	}
-	return all
+// statements are the texts of all statements, for one platform's table. Each is put together when it is first asked for:
+// a function needs few of them, and what it does at its start is paid at every cold start.
+type statements struct {
+	tracks string // the table, as SQL writes it
+	ready  sync.Map
 }
 
-// readSQL returns the texts of the files in folder by their names without extension. Lines
-// that are nothing but a comment are for readers, and are not sent.
-func readSQL(folder string) map[string]string {
-	files, err := fs.Glob(sqlFiles, folder+"/*.sql")
+// text returns the statement of sql/NAME.sql, ready for the server. It panics where that, or a part that it names, is not
+// there: that is a fault of this package, which TestEveryStatementIsThereAndUsed finds.
+func (s *statements) text(name string) string {
+	if text, known := s.ready.Load(name); known {
+		return text.(string)
+	}
+	text := s.read("sql/" + name + ".sql")
+	s.ready.Store(name, text)
+	return text
+}
+
+// read returns the text of a file with its parts, and the parts of these, in their places.
+func (s *statements) read(file string) string {
+	text, whole := withoutComments(file), strings.Builder{}
+	for {
+		before, rest, found := strings.Cut(text, "{{")
+		whole.WriteString(before)
+		if !found {
+			return whole.String()
+		}
+		name, after, _ := strings.Cut(rest, "}}")
+		if name == "tracks" {
+			whole.WriteString(s.tracks)
+		} else {
+			whole.WriteString(s.read("sql/parts/" + name + ".sql"))
+		}
+		text = after
+	}
+}
+
+// withoutComments returns the text of a file. Lines that are nothing but a comment are for readers, and are not sent.
+func withoutComments(file string) string {
+	text, err := sqlFiles.ReadFile(file)
 	if err != nil {
-		panic(err) // the pattern is a constant
+		panic(fmt.Sprintf("pgstore: %v", err))
 	}
-	texts := make(map[string]string, len(files))
-	for _, file := range files {
-		text, err := sqlFiles.ReadFile(file)
-		if err != nil {
-			panic(err) // it is part of the program
+	var lines strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "--") {
+			lines.WriteString(line)
 		}
-		var lines []string
-		for line := range strings.Lines(string(text)) {
-			if !strings.HasPrefix(strings.TrimSpace(line), "--") {
-				lines = append(lines, line)
-			}
-		}
-		texts[strings.TrimSuffix(path.Base(file), ".sql")] = strings.TrimSpace(strings.Join(lines, ""))
 	}
-	return texts
+	return strings.TrimSpace(lines.String())
 }
 
 // sql returns the statement of sql/NAME.sql.
-func (s *Store) sql(name string) string {
-	text, known := s.statements[name]
-	if !known {
-		panic("pgstore: no statement is called " + name) // found by TestEveryStatementIsThereAndUsed
-	}
-	return text
+func (s *Store) sql(name string) string { return s.statements.text(name) }
+
+// limited puts a limit into a statement. It is part of the text, for the planner takes a parameter to be a tenth of the
+// table, and then rather reads the whole of it than walk an index.
+func limited(sql string, limit int) string {
+	return strings.ReplaceAll(sql, "$limit", strconv.Itoa(limit))
 }
 
 // querier runs a statement: the pool, each in a transaction of its own, or a transaction.

@@ -14,7 +14,7 @@ import (
 // a name of its own.
 func TestEveryStatementIsThereAndUsed(t *testing.T) {
 	t.Parallel()
-	named := findAll(t, "*.go", `\.sql\("(\w+)"\)`)
+	named := findAll(t, "*.go", `(?:\.sql\(|s\.forget\(ctx, "[^"]+", )"(\w+)"`)
 	files := names(t, "sql/*.sql")
 	if !slices.Equal(named, files) {
 		t.Errorf("the code names the statements\n%s\nand the files are\n%s", named, files)

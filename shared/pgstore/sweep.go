@@ -61,22 +61,6 @@ func (s *Store) UsedMultiparts(ctx context.Context, backend string, begun []trac
 	return used, s.failure("multipart uploads in use", err)
 }
 
-// DeletedBytes returns what up to limit tracks leave that were deleted longer than grace
-// ago and are not noted yet, from the deletion after "after" on: the object and the file
-// that the row names, and its folders, for whatever else is in them. Once noted, those of
-// the folders tell for ever that the track was looked at.
-func (s *Store) DeletedBytes(ctx context.Context, grace time.Duration, after track.Discard, limit int) (left []track.Discard, err error) {
-	err = retry(ctx, func() error {
-		rows, err := s.pool.Query(ctx, s.sql("deleted_bytes"), grace, after.DiscardedAt, after.TrackID.String(), limit)
-		if err != nil {
-			return err
-		}
-		left, err = pgx.CollectRows(rows, pgx.RowToStructByPos[track.Discard])
-		return err
-	})
-	return left, s.failure("deleted tracks", err)
-}
-
 // DueDiscards returns up to limit discards of a backend whose grace is over and whose
 // bytes are not known to be gone, the oldest first, from the one after "after" on.
 func (s *Store) DueDiscards(ctx context.Context, backend string, grace time.Duration, after track.Discard, limit int) (due []track.Discard, err error) {
@@ -161,28 +145,6 @@ func (s *Store) DiscardsGone(ctx context.Context, discards []track.Discard) erro
 		return err
 	})
 	return s.failure("discards gone", err)
-}
-
-// ForgetUploads removes up to limit tickets that were over longer than age ago, and returns how many it did. It may be
-// repeated.
-func (s *Store) ForgetUploads(ctx context.Context, age time.Duration, limit int) (n int64, err error) {
-	err = retry(ctx, func() error {
-		tag, err := s.pool.Exec(ctx, s.sql("forget_uploads"), age, limit)
-		n = tag.RowsAffected()
-		return err
-	})
-	return n, s.failure("forget finished uploads", err)
-}
-
-// ForgetDiscards drops up to limit notes of bytes that have been gone for longer than
-// grace: and that no worker can have seen. It returns their number.
-func (s *Store) ForgetDiscards(ctx context.Context, grace time.Duration, limit int) (n int64, err error) {
-	err = retry(ctx, func() error {
-		tag, err := s.pool.Exec(ctx, s.sql("forget_discards"), grace, limit)
-		n = tag.RowsAffected()
-		return err
-	})
-	return n, s.failure("forget discards", err)
 }
 
 // removal is a discard as the statements above read it.

@@ -156,7 +156,7 @@ func (s *Store) giveUp(ctx context.Context, statement string, ids []track.ID, ar
 }
 
 // failNewTracks fails the new tracks of uploads for which nothing is open any more. The uploads
-// are given up whatever becomes of this: where it fails, the sweep does it (FailNewTracks), and
+// are given up whatever becomes of this: where it fails, the sweep does it (SettleNewTracks), and
 // tells.
 func (s *Store) failNewTracks(ctx context.Context, uploads []track.Upload) {
 	ids := make([]track.ID, len(uploads))
@@ -167,35 +167,6 @@ func (s *Store) failNewTracks(ctx context.Context, uploads []track.Upload) {
 		_, err := s.pool.Exec(ctx, s.sql("fail_new_tracks"), texts(ids))
 		return err
 	})
-}
-
-// FailNewTracks fails the tracks that still wait for a first file though their uploads were
-// given up within grace, and returns their number. One that the platform's table refuses holds
-// up no other: the error joins what it says of each.
-func (s *Store) FailNewTracks(ctx context.Context, grace time.Duration) (n int64, err error) {
-	var ids []track.ID
-	err = retry(ctx, func() error {
-		rows, err := s.pool.Query(ctx, s.sql("uploads_of_new_tracks"), grace)
-		if err != nil {
-			return err
-		}
-		ids, err = pgx.CollectRows(rows, pgx.RowTo[track.ID])
-		return err
-	})
-	if err != nil || len(ids) == 0 {
-		return 0, s.failure("new tracks that nothing comes for", err)
-	}
-	refusals, err := apart(ids, func(some []track.ID) error {
-		return retry(ctx, func() error {
-			tag, err := s.pool.Exec(ctx, s.sql("fail_new_tracks"), texts(some))
-			n += tag.RowsAffected()
-			return err
-		})
-	})
-	for _, r := range refusals {
-		err = errors.Join(err, fmt.Errorf("track of upload %s: %w", r.item, r.err))
-	}
-	return n, s.failure("fail new tracks", err)
 }
 
 // AbortUpload gives up an open upload, also an expired one, and returns the upload as it then

@@ -52,12 +52,13 @@ var grants = []struct {
 	}},
 	{"sweep-uploads", "settles uploads and removes bytes; trackstore sweep needs the same", []grant{
 		{"track_sweep_positions", []string{"SELECT", "INSERT", "UPDATE"}},
-		storeTracks, discards, places, adoption, tellEvents,
+		{"tracks", []string{"SELECT", "UPDATE (deleted_at, " + storageColumns + ")"}}, discards, places, adoption, tellEvents,
 		{"track_uploads", []string{"SELECT", "UPDATE", "DELETE"}},
 		{"track_migrations", []string{"SELECT"}},
 		{"track_migration_direction", []string{"SELECT"}},
 		{"track_migration_ranges", []string{"SELECT"}},
 		{"track_events", []string{"SELECT", "UPDATE", "DELETE"}},
+		{"companion_sessions", []string{"SELECT", "UPDATE", "DELETE"}},
 	}},
 	{"deliver-events", "takes events out; trackstore events needs the same", []grant{takeEvents}},
 	{"migrate-schema", "finds that the schema is up; whoever brings it up owns the platform's table", []grant{

@@ -14,33 +14,29 @@ import (
 // noteDeleted notes the bytes of tracks that were deleted, by trackstore or by the
 // platform, longer than the grace ago. Nothing is removed here.
 func (r *run) noteDeleted() {
-	var last track.Discard
-	for r.goOn() {
-		left, err := r.Store.DeletedBytes(r.ctx, r.Grace, last, batchSize)
+	r.rounds("deleted tracks", func(after string) (track.LookedAt, error) {
+		left, of, err := r.Store.DeletedBytes(r.ctx, r.Grace, after, partSize)
 		if err != nil {
-			r.failed(err)
-			return
+			return of, err
 		}
-		if len(left) == 0 {
-			return
-		}
-		last = left[len(left)-1]
 		if r.DryRun {
 			for name, b := range r.there {
-				r.wouldRemove(b, of(name, left))
+				r.wouldRemove(b, ofBackend(name, left))
 			}
 		} else if _, err := r.Store.NoteDiscards(r.ctx, left); err != nil {
-			r.failed(err)
+			// One that the database refuses is looked at again in the next round.
 			if !errors.Is(err, track.ErrRefused) {
-				return
+				return track.LookedAt{}, err
 			}
+			r.failed(err)
 		}
 		r.counts.Deleted += tracks(left)
-	}
+		return of, nil
+	})
 }
 
-// of returns the discards of one backend.
-func of(backend string, discards []track.Discard) []track.Discard {
+// ofBackend returns the discards of one backend.
+func ofBackend(backend string, discards []track.Discard) []track.Discard {
 	var its []track.Discard
 	for _, d := range discards {
 		if d.Backend == backend {

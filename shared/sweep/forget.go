@@ -18,7 +18,8 @@ func (r *run) forget() {
 	_, discards := r.Store.ForgetDiscards(r.ctx, r.Grace, some)
 	_, uploads := r.Store.ForgetUploads(r.ctx, max(uploadsStay, r.Grace), some)
 	_, events := r.Store.ForgetEvents(r.ctx, eventsStay, undeliveredStay, some)
-	if err := errors.Join(discards, uploads, events); err != nil {
+	_, sessions := r.Store.ForgetSessions(r.ctx, some)
+	if err := errors.Join(discards, uploads, events, sessions); err != nil {
 		r.failed(err)
 	}
 }

@@ -20,6 +20,8 @@ func TestRecordsThatAreOldAreForgotten(t *testing.T) {
 	}
 	r.Exec(`UPDATE track_uploads SET created_at = now() - interval '100 days', finished_at = now() - interval '91 days' WHERE id = $1`, old.ID)
 	r.Exec(`UPDATE track_events SET created_at = now() - interval '31 days' WHERE track_id = $1`, old.TrackID)
+	r.Exec(`INSERT INTO companion_sessions (token_hash, user_id, created_at, expires_at)
+		SELECT sha256(n::text::bytea), gen_random_uuid(), now() - interval '2 days', now() + n * interval '1 hour' FROM generate_series(-5, 1) AS n`)
 	r.sweep()
 	counts := func(table string) (n int) {
 		if err := r.DB.QueryRow(t.Context(), `SELECT count(*) FROM `+table).Scan(&n); err != nil {
@@ -29,6 +31,9 @@ func TestRecordsThatAreOldAreForgotten(t *testing.T) {
 	}
 	if got := counts(`track_uploads`); got != 2 {
 		t.Errorf("%d tickets are left", got)
+	}
+	if got := counts(`companion_sessions`); got != 1 {
+		t.Errorf("%d companion sessions are left", got)
 	}
 	if got := counts(`track_events`); got != 1 {
 		t.Errorf("%d events are left", got)

@@ -38,18 +38,19 @@ type Uploads interface {
 	// returns them. The same statement notes their keys for removal. It may be repeated: what
 	// is expired is not returned again. After track.ErrUnavailable they may be expired.
 	ExpireUploads(ctx context.Context, ids []track.ID) ([]track.Upload, error)
-	// FailNewTracks fails tracks that wait for a first file though nothing comes for them, and
-	// returns their number. The error joins those of tracks that the platform's table refuses.
-	FailNewTracks(ctx context.Context, grace time.Duration) (int64, error)
+	// SettleNewTracks looks at up to limit uploads that came to nothing, from a position on, for tracks that never got a
+	// file. It fails those that still wait, and marks those as deleted that were left alone for longer than grace. It may be
+	// repeated. The error joins those of tracks that the platform's table refuses: the others were looked at all the same.
+	SettleNewTracks(ctx context.Context, grace time.Duration, after string, limit int) (failed, deleted int64, of track.LookedAt, err error)
 	// UsedMultiparts returns the ids of those that somebody still sends parts to. It reads only.
 	UsedMultiparts(ctx context.Context, backend string, begun []track.Multipart) ([]string, error)
 }
 
 // Discards keeps the notes of bytes that are to go.
 type Discards interface {
-	// DeletedBytes lists what up to limit deleted tracks leave, when their grace is over, until
-	// it is noted. It reads only.
-	DeletedBytes(ctx context.Context, grace time.Duration, after track.Discard, limit int) ([]track.Discard, error)
+	// DeletedBytes looks at up to limit tracks whose deletion is longer than grace ago, from a position on, and lists what
+	// those leave that is not noted yet. It reads only.
+	DeletedBytes(ctx context.Context, grace time.Duration, after string, limit int) ([]track.Discard, track.LookedAt, error)
 	// NoteDiscards enters notes, those that are not there yet, and returns how many it did. It
 	// may be repeated; after track.ErrUnavailable they may be there. One that the database does
 	// not take is track.ErrRefused, and the others are entered.
@@ -83,7 +84,7 @@ type Pins interface {
 	// PinnedVersions returns the versions of an object that rows pin, the empty string among them
 	// where one names it without a version, or has pinned it for less than grace. None: no row names it. It reads only.
 	PinnedVersions(ctx context.Context, key string, grace time.Duration) ([]string, error)
-	// SweepPosition returns the key after which to go on below a prefix; empty: at the first.
+	// SweepPosition returns where to go on below a prefix, or in another walk that takes several sweeps; empty: at the first.
 	SweepPosition(ctx context.Context, prefix string) (after string, err error)
 	// KeepSweepPosition keeps it. Where that fails, the same keys are looked at again.
 	KeepSweepPosition(ctx context.Context, prefix, after string) error
@@ -107,6 +108,8 @@ type Store interface {
 	// ForgetEvents removes up to limit events that are delivered and older than delivered, and those that nobody took for
 	// the time ignored. It may be repeated.
 	ForgetEvents(ctx context.Context, delivered, ignored time.Duration, limit int) (int64, error)
+	// ForgetSessions removes up to limit companion sessions that are over. It may be repeated.
+	ForgetSessions(ctx context.Context, limit int) (int64, error)
 	// NameBuckets makes the tracks on S3 that name no bucket name this one, until ctx ends. It may
 	// be repeated.
 	NameBuckets(ctx context.Context, bucket string) error
@@ -176,10 +179,11 @@ type Counts struct {
 	Aborted    int     `json:"aborted"` // uploads whose track was deleted
 	Expired    int     `json:"expired"` // uploads that nothing came for in time
 	Multiparts int     `json:"multiparts_aborted"`
-	Deleted    int     `json:"deleted_tracks"` // tracks whose bytes became due
-	Removed    int     `json:"removed"`        // objects and files
-	Kept       int     `json:"kept"`           // objects and files that were due, and that something names
-	Failures   int     `json:"failures"`       // steps that the next sweep tries again
+	Abandoned  int     `json:"abandoned_tracks"` // tracks that never got a file, and are marked as deleted
+	Deleted    int     `json:"deleted_tracks"`   // tracks whose bytes became due
+	Removed    int     `json:"removed"`          // objects and files
+	Kept       int     `json:"kept"`             // objects and files that were due, and that something names
+	Failures   int     `json:"failures"`         // steps that the next sweep tries again
 	Seconds    float64 `json:"seconds"`
 	Done       bool    `json:"done"` // false: time ran out
 	DryRun     bool    `json:"dry_run,omitempty"`
@@ -203,7 +207,7 @@ func (s *Sweeper) Run(ctx context.Context, o Options) (Counts, error) {
 	}
 	r.settleUploads()
 	r.settleLate()
-	r.failNewTracks()
+	r.settleNewTracks()
 	for name, b := range r.there {
 		r.sweepMultiparts(name, b)
 	}

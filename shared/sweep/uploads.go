@@ -103,15 +103,18 @@ func (r *run) expire(overdue []track.Upload) {
 	})
 }
 
-// failNewTracks fails the tracks that nothing comes for, where that could not be done when
-// their uploads were given up: they were locked, or a crash came between.
-func (r *run) failNewTracks() {
-	if r.DryRun || !r.goOn() {
+// settleNewTracks fails the tracks that nothing comes for, where that could not be done when their uploads were given up
+// (they were locked, or a crash came between), and takes away those that were left alone for the grace: nobody can play
+// them. Their uploads' bytes are gone by then.
+func (r *run) settleNewTracks() {
+	if r.DryRun {
 		return
 	}
-	if _, err := r.Store.FailNewTracks(r.ctx, r.Grace); err != nil {
-		r.failed(err)
-	}
+	r.rounds("new tracks", func(after string) (track.LookedAt, error) {
+		_, deleted, of, err := r.Store.SettleNewTracks(r.ctx, r.Grace, after, partSize)
+		r.counts.Abandoned += int(deleted)
+		return of, err
+	})
 }
 
 func action(do string, u track.Upload, why string) Action {

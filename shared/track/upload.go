@@ -12,6 +12,12 @@ type LookSpec struct {
 	DryRun bool          // what is returned does not count as looked at
 }
 
+// LookedAt is the part of a table that a sweep has looked at: a large table takes several sweeps.
+type LookedAt struct {
+	Rows int
+	Next string // where the next part begins; empty: at the first row, for this was the last part
+}
+
 // UploadState is where an upload stands. Pending changes, and Expired, until the grace is over.
 type UploadState string
 

@@ -19,4 +19,4 @@ SET receiver_state = held.state,
 	receiver_next_at = now() + make_interval(secs => held.wait_seconds),
 	receiver_error = held.error,
 	other_state = CASE WHEN $2 AND e.other_state = 'waiting' THEN 'none' ELSE e.other_state END
-FROM held WHERE e.seq = held.seq
+FROM held WHERE e.seq = held.seq AND e.seq = ANY (ARRAY(SELECT seq FROM held))

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS tracks_trackstore_deleted_idx;

@@ -1,0 +1,2 @@
+-- 001057 serves what it did.
+DROP INDEX CONCURRENTLY IF EXISTS track_uploads_given_up_idx;
