@@ -1,13 +1,9 @@
 package events_test
 
 import (
-	"context"
-	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -185,96 +181,6 @@ func TestABusThatTakesSome(t *testing.T) {
 	}
 	if len(ids) != 40 {
 		t.Errorf("%d events were taken", len(ids))
-	}
-}
-
-// TestFaults delivers beside writers, with deliverers that die with events in their hands, answers that are lost, and a
-// database that ends connections: nothing is lost, and what arrives arrives in order.
-func TestFaults(t *testing.T) {
-	t.Parallel()
-	const tracks, each = 12, 25
-	r := newRig(t)
-	l := newListener(t, func(_ heard, w http.ResponseWriter) {
-		if rand.N(10) == 0 {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
-	ids := make([]track.ID, tracks)
-	for i := range ids {
-		ids[i] = track.NewID()
-	}
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		for n := range each {
-			for _, id := range ids {
-				r.write(id, n+1, 1)
-			}
-		}
-	}()
-	round := func() {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		var working sync.WaitGroup
-		for range 3 {
-			working.Go(func() {
-				d := events.New(events.Config{Store: forgetful{r.store}, Receivers: []events.Receiver{l.receiver()}, Log: slog.New(slog.DiscardHandler)})
-				_, _ = d.Deliver(ctx) // whatever it says, the table tells
-			})
-		}
-		time.Sleep(rand.N(30 * time.Millisecond))
-		_, _ = r.db.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-			WHERE datname = current_database() AND application_name = 'trackstore' AND random() < 0.3`)
-		working.Wait()
-		r.tryExec(`UPDATE track_events SET webhook_next_at = webhook_next_at - interval '1 hour' WHERE webhook_state = 'waiting'`)
-	}
-	for done := false; !done; {
-		select {
-		case <-written:
-			done = true
-		default:
-			round()
-		}
-	}
-	deadline := time.Now().Add(time.Minute)
-	for r.states(track.EventWebhook)["waiting"] > 0 {
-		if time.Now().After(deadline) {
-			t.Fatalf("still %v", r.states(track.EventWebhook))
-		}
-		round()
-	}
-	for _, id := range ids {
-		// Again and again, but never a new one before an older one has been heard.
-		seen := 0
-		for _, n := range l.sequence(id) {
-			if n > seen+1 {
-				t.Fatalf("of track %s came %v", id, l.sequence(id))
-			}
-			seen = max(seen, n)
-		}
-		if seen != each {
-			t.Errorf("of track %s came %d of %d", id, seen, each)
-		}
-	}
-}
-
-// forgetful loses now and then what became of a delivery, as a process that is killed does.
-type forgetful struct{ events.Store }
-
-func (f forgetful) SettleEvents(ctx context.Context, r track.EventReceiver, outcomes []track.EventOutcome, alone bool) error {
-	if rand.N(8) == 0 {
-		return track.ErrUnavailable
-	}
-	return f.Store.SettleEvents(ctx, r, outcomes, alone)
-}
-
-func (r *rig) tryExec(sql string) {
-	for range 5 {
-		if _, err := r.db.Exec(context.WithoutCancel(r.t.Context()), sql); err == nil {
-			return
-		}
 	}
 }
 

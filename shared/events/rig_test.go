@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -24,7 +25,12 @@ import (
 	"trackstore/shared/track"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(delivererVariable) != "" {
+		deliverUntilKilled(os.Getenv)
+	}
+	testenv.Main(m)
+}
 
 var key = []byte("a key of thirty-two bytes, really")
 
@@ -124,9 +130,10 @@ func newListener(t *testing.T, answer func(heard, http.ResponseWriter)) *listene
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		if err == nil {
-			err = verifier.Verify(body, r.Header)
+		if err != nil {
+			return // its sender died
 		}
+		err = verifier.Verify(body, r.Header)
 		var event heard
 		if err == nil {
 			err = json.Unmarshal(body, &event)
@@ -142,9 +149,7 @@ func newListener(t *testing.T, answer func(heard, http.ResponseWriter)) *listene
 			l.answer(event, recorder)
 		}
 		if recorder.Code < 300 {
-			l.mu.Lock()
-			l.all = append(l.all, event)
-			l.mu.Unlock()
+			l.accept(event)
 		}
 		for name, values := range recorder.Header() {
 			w.Header()[name] = values
@@ -157,6 +162,12 @@ func newListener(t *testing.T, answer func(heard, http.ResponseWriter)) *listene
 		t.Fatal(err)
 	}
 	return l
+}
+
+func (l *listener) accept(event heard) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, event)
 }
 
 func (l *listener) receiver() events.Receiver { return events.NewWebhook(l.url, key) }
@@ -189,6 +200,7 @@ type bus struct {
 	t      *testing.T
 	url    string
 	refuse func(call, entry int) bool
+	answer func(call int) // nil: whatever it takes, it answers
 
 	mu    sync.Mutex
 	calls int
@@ -199,13 +211,17 @@ func newBus(t *testing.T, refuse func(call, entry int) bool) *bus {
 	t.Helper()
 	b := &bus{t: t, refuse: refuse}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // its sender died
+		}
 		var in struct {
 			Entries []struct {
 				EventBusName, Source, DetailType, Detail string
 				Time                                     float64
 			}
 		}
-		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || r.Header.Get("X-Amz-Target") != "AWSEvents.PutEvents" || r.Header.Get("Authorization") == "" {
+		if err := json.Unmarshal(body, &in); err != nil || r.Header.Get("X-Amz-Target") != "AWSEvents.PutEvents" || r.Header.Get("Authorization") == "" {
 			t.Errorf("a call of the bus: %v, %v", r.Header, err)
 		}
 		if len(in.Entries) > 10 {
@@ -232,6 +248,9 @@ func newBus(t *testing.T, refuse func(call, entry int) bool) *bus {
 			b.taken = append(b.taken, event)
 			out.Entries = append(out.Entries, entry{EventId: strconv.Itoa(len(b.taken))})
 		}
+		if b.answer != nil {
+			b.answer(b.calls)
+		}
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 		_ = json.NewEncoder(w).Encode(out)
 	}))
@@ -240,8 +259,10 @@ func newBus(t *testing.T, refuse func(call, entry int) bool) *bus {
 	return b
 }
 
-func (b *bus) receiver() events.Receiver {
-	return events.NewBus(events.BusConfig{Name: "platform", Region: "eu-central-1", Endpoint: b.url, Access: func(context.Context) (aws.Config, error) {
+func (b *bus) receiver() events.Receiver { return busAt(b.url) }
+
+func busAt(url string) events.Receiver {
+	return events.NewBus(events.BusConfig{Name: "platform", Region: "eu-central-1", Endpoint: url, Access: func(context.Context) (aws.Config, error) {
 		return aws.Config{Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")}, nil
 	}})
 }
