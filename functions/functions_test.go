@@ -46,6 +46,7 @@ func TestFunctions(t *testing.T) {
 	t.Run("failed migration", func(t *testing.T) { t.Parallel(); testFailedMigration(t, p) })
 	t.Run("silence", func(t *testing.T) { t.Parallel(); testSilence(t, p) })
 	t.Run("frozen sweep", func(t *testing.T) { t.Parallel(); testFrozenSweep(t, p) })
+	t.Run("delivery", func(t *testing.T) { t.Parallel(); testDelivery(t, p) })
 	t.Run("no bucket", func(t *testing.T) { t.Parallel(); testNoBucket(t, p) })
 }
 

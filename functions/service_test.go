@@ -30,6 +30,7 @@ type service struct {
 	initError string
 	process   *exec.Cmd
 	exited    chan struct{} // of process
+	asked     time.Time     // when a process first asked for an event
 	log       bytes.Buffer  // what all processes wrote to stderr
 	metrics   bytes.Buffer  // and to stdout
 }
@@ -74,6 +75,11 @@ func (p *programs) serve(t testing.TB, folder string, env ...string) *service {
 }
 
 func (s *service) handOver(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	if s.asked.IsZero() {
+		s.asked = time.Now()
+	}
+	s.mu.Unlock()
 	select {
 	case <-r.Context().Done():
 	case in := <-s.next:
@@ -171,6 +177,13 @@ func (s *service) invoke(event []byte, timeout time.Duration) answer {
 	default:
 		return answer{"Runtime exited without an answer", true}
 	}
+}
+
+// polled returns how long after a moment a process first asked for an event.
+func (s *service) polled(since time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked.Sub(since)
 }
 
 // logged returns what the ended process wrote to stderr.

@@ -26,7 +26,7 @@ import (
 
 // localStack is a running `trackstore dev`.
 type localStack struct {
-	t   *testing.T
+	t   testing.TB
 	dir string // of its state
 	cmd *exec.Cmd
 	out *bytes.Buffer
@@ -38,7 +38,7 @@ type localStack struct {
 
 // launch starts a stack and does not wait for it. On local disk it is started beside its state, and elsewhere within the
 // source tree, which says how to build the S3 server.
-func launch(t *testing.T, dir string, env ...string) *localStack {
+func launch(t testing.TB, dir string, env ...string) *localStack {
 	t.Helper()
 	s := &localStack{t: t, dir: dir, out: &bytes.Buffer{}, exited: make(chan struct{})}
 	s.cmd = command(t, append([]string{"TRACKSTORE_DEV_DIR=" + dir, fmt.Sprint("PORT=", freePort(t))}, env...), "dev")
@@ -69,7 +69,7 @@ func launch(t *testing.T, dir string, env ...string) *localStack {
 }
 
 // start starts a stack and returns when it is up.
-func start(t *testing.T, dir string, env ...string) *localStack {
+func start(t testing.TB, dir string, env ...string) *localStack {
 	t.Helper()
 	launched := time.Now()
 	s := launch(t, dir, env...)
@@ -90,7 +90,7 @@ func start(t *testing.T, dir string, env ...string) *localStack {
 }
 
 // source reads an env file as a shell does.
-func source(t *testing.T, file string) map[string]string {
+func source(t testing.TB, file string) map[string]string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", `set -aeu; . "$0"; env -0`, file)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
@@ -134,7 +134,7 @@ func (s *localStack) stop(pid int, signals ...syscall.Signal) {
 }
 
 // processes lists the command lines of processes that work on a state folder.
-func processes(t *testing.T, dir string) (found []string) {
+func processes(t testing.TB, dir string) (found []string) {
 	t.Helper()
 	real, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")) // it may lie elsewhere
 	if err != nil {
@@ -251,7 +251,7 @@ func (s *localStack) query(sql string, args ...any) (answer string) {
 	return answer
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

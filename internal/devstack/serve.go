@@ -23,11 +23,11 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 	api, command := s.settings.api, s.settings.command
 
 	ingester := ingest.New(ingest.Config{Uploads: st.Database, Backends: places.Backends[ingest.Backend](st.Places), Log: s.logger})
-	s.goRun("object-created", func(ctx context.Context) { s.queue.run(ctx, objectCreated(ingester), eventPatience) })
-
 	deliverer := events.New(events.Config{
 		Store: st.Database, Receivers: events.Receivers(s.settings.events.Events, awsdefault.Load), Log: s.logger,
 	})
+	settle := objectCreated(events.After(ingester.Handle, deliverer))
+	s.goRun("object-created", func(ctx context.Context) { s.queue.run(ctx, settle, eventPatience) })
 	s.goRun("deliver-events", func(ctx context.Context) { s.deliverOnSchedule(ctx, deliverer) })
 
 	sweeper := sweep.New(sweep.Config{
@@ -78,18 +78,18 @@ func (s *stack) serve(l net.Listener, st stores, port int) error {
 const eventPatience = 3 * time.Second
 
 // objectCreated invokes the function's handler with what Lambda would hand to it.
-func objectCreated(ingester *ingest.Ingester) consumer {
+func objectCreated(handle func(context.Context, json.RawMessage) (lambda.SQSEventResponse, error)) consumer {
 	return func(ctx context.Context, event lambda.SQSEvent) (lambda.SQSEventResponse, error) {
 		payload, err := json.Marshal(event)
 		if err != nil {
 			return lambda.SQSEventResponse{}, err
 		}
-		return ingester.Handle(ctx, payload)
+		return handle(ctx, payload)
 	}
 }
 
-// deliverEvery is how often events are looked for: object-created leaves them a moment before, and so do the API's own
-// statements.
+// deliverEvery is how often events are looked for that object-created did not take out at its end: those of the API, and
+// those of the sweep.
 const deliverEvery = 300 * time.Millisecond
 
 func (s *stack) deliverOnSchedule(ctx context.Context, d *events.Deliverer) {

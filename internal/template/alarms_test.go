@@ -142,6 +142,8 @@ func statistic(alarm object, values []float64) float64 {
 	switch {
 	case alarm.at("Metrics.0.Expression").string() == "100 * busy / 50":
 		return 100 * slices.Max(values) / 50
+	case alarm.at("Metrics.0.Expression").string() == "SUM(FILL(METRICS(), 0))":
+		return sum
 	case alarm.at("ExtendedStatistic").string() == "p99":
 		sorted := slices.Sorted(slices.Values(values))
 		return sorted[(len(sorted)*99-1)/100]

@@ -516,14 +516,20 @@ func testAlarms(t *testing.T, s *stack) {
 			missing = "breaching"
 		}
 		alarm.at("TreatMissingData").is(missing)
+		metrics := []object{alarm}
 		if alarm.at("Metrics").value != nil {
-			alarm = alarm.at("Metrics.1.MetricStat.Metric")
+			metrics = nil
+			for _, m := range alarm.at("Metrics").items()[1:] { // the first is the expression
+				metrics = append(metrics, m.at("MetricStat.Metric"))
+			}
 		}
-		what := alarm.at("Namespace").string() + " " + alarm.at("MetricName").string()
-		for _, dimension := range alarm.at("Dimensions").items() {
-			what += " " + dimension.at("Name").string() + "=" + dimension.at("Value").string()
+		for _, metric := range metrics {
+			what := metric.at("Namespace").string() + " " + metric.at("MetricName").string()
+			for _, dimension := range metric.at("Dimensions").items() {
+				what += " " + dimension.at("Name").string() + "=" + dimension.at("Value").string()
+			}
+			watched[what] = true
 		}
-		watched[what] = true
 	}
 	want := []string{
 		"AWS/SQS ApproximateNumberOfMessagesVisible QueueName=<ObjectCreatedDeadLetters.QueueName>",
@@ -533,6 +539,9 @@ func testAlarms(t *testing.T, s *stack) {
 		"AWS/Lambda ConcurrentExecutions FunctionName=<PresignUploadFunction>",
 		"AWS/Lambda Invocations FunctionName=<SweepUploadsFunction>",
 		"AWS/States ExecutionsFailed StateMachineArn=<MigrateStorageStateMachine>",
+	}
+	for _, delivers := range []string{"DeliverEventsFunction", "ObjectCreatedFunction", "SweepUploadsFunction"} {
+		want = append(want, "trackstore EventsDead Function=<"+delivers+">")
 	}
 	for _, id := range s.ids("AWS::Lambda::Function") {
 		want = append(want, "AWS/Lambda Errors FunctionName=<"+id+">")

@@ -115,12 +115,14 @@ type SweepUploads struct {
 	Base
 	Places
 	Retention Retention
+	Events    Events
 }
 
 func (c *SweepUploads) load(l *loader) {
 	c.Base = l.base()
 	c.Database = l.database()
 	c.Storage = l.storage()
+	c.Events = l.events()
 	c.Retention = l.retention(l.migration())
 }
 

@@ -19,6 +19,9 @@
 //	BytesMigrated        bytes         and their size
 //	TracksMissing        count         tracks whose file is not there
 //	TracksFailed         count         tracks that could not be moved for another reason
+//	EventsDelivered      count         events that a receiver has
+//	EventDeliveriesFailed count        deliveries that are tried again
+//	EventsDead           count         events that were given up for a receiver
 //
 // Other functions write their own names in the same form.
 package metrics

@@ -38,8 +38,11 @@ type Places struct {
 	Bucket   *s3store.Store   // nil: S3 is not enabled
 }
 
-// String names them, for people.
+// String names them, for people: the database alone for a program that works with nothing else.
 func (p *Places) String() string {
+	if p.Disk == nil && p.Bucket == nil {
+		return "database " + p.Database.Name()
+	}
 	disk, bucket := "none", "none"
 	if p.Disk != nil {
 		disk = p.Disk.Root()
