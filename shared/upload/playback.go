@@ -136,7 +136,7 @@ func (a *api) play(ctx context.Context, t track.Track, spec track.GetSpec) (play
 		spec.Key, spec.VersionID, spec.Bucket = *t.StorageKey, t.StorageVersionID, t.StorageBucket
 	}
 	var signer GetSigner = b
-	if a.CDN != nil && t.StorageBackend == track.S3 && spec.Disposition == "" { // only the bucket names the file as asked for
+	if a.CDN != nil && t.StorageBackend == track.S3 && spec.Disposition == "" && bearsItsType(t) { // only the bucket gives other headers
 		signer = a.CDN
 	}
 	signed, err := signer.SignGet(ctx, spec)
@@ -144,6 +144,16 @@ func (a *api) play(ctx context.Context, t track.Track, spec track.GetSpec) (play
 		return playable{}, err
 	}
 	return playable{signed.URL, signed.ExpiresAt.UTC(), spec.ContentType, t.Size}, nil
+}
+
+// bearsItsType reports whether the object that a track is on says of itself what the track is. What was moved does. An
+// upload bears the type of the name that its client gave it, and its bytes may have turned out to be something else.
+func bearsItsType(t track.Track) bool {
+	if !strings.HasPrefix(*t.StorageKey, track.UploadsPrefix) {
+		return true
+	}
+	named, known := track.FormatOfName(*t.StorageKey)
+	return known && named.ContentType() == audioType(t)
 }
 
 // audioType is a track's content type in its canonical form. A platform's old rows may
