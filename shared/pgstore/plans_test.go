@@ -23,6 +23,7 @@ var readsAll = map[string]string{
 	"check_schema":        "LIMIT 0 reads nothing",
 	"count_events":        "status counts all that wait",
 	"count_to_restore":    "a plan of a rollback, up to a limit",
+	"draw_ranges":         "one row, and a sample of three hundred pages, once a run",
 	"failures":            "status lists them all",
 	"free_failures":       "retry frees them all",
 	"left_paths":          "audit",
