@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,13 +52,16 @@ func TestNoStatementReadsATableWhole(t *testing.T) {
 	checkPlans(t, 100_000)
 }
 
+// tracksThere is how many tracks BenchmarkPlans has, and ten times as many as it has uploads, events and notes.
+var tracksThere = flag.Int("tracks", 10_000_000, "how many tracks BenchmarkPlans has")
+
 // BenchmarkPlans is the same on 10,000,000 tracks and 1,000,000 uploads, events and notes each. It fails where a statement
-// reads more than it should, and takes some minutes.
+// reads more than it should. To fill the tables takes most of an hour on a busy machine.
 //
-//	go test -run=^$ -bench=Plans -benchtime=1x -timeout=1h -v ./shared/pgstore
+//	go test -run=^$ -bench=Plans -benchtime=1x -timeout=2h ./shared/pgstore -tracks=1000000
 func BenchmarkPlans(b *testing.B) {
 	for b.Loop() {
-		checkPlans(b, 10_000_000)
+		checkPlans(b, *tracksThere)
 	}
 }
 
