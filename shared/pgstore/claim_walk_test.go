@@ -3,7 +3,6 @@ package pgstore_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -156,7 +155,7 @@ func explained(t testing.TB, store *pgstore.Store, sql *pgxpool.Pool, spec track
 		}
 	}
 	if err := json.Unmarshal(plan, &parsed); err != nil || len(parsed) != 1 {
-		t.Fatal(err, fmt.Sprintf("%s", plan))
+		t.Fatal(err, string(plan))
 	}
 	return plan, parsed[0].Plan.Hit + parsed[0].Plan.Read
 }
