@@ -17,7 +17,7 @@ type Proxy struct {
 
 	listener net.Listener
 	server   string
-	by       time.Duration
+	by       time.Duration // how much later answers arrive
 
 	mu       sync.Mutex
 	open     map[net.Conn]struct{} // nil: closed
