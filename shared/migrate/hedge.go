@@ -60,6 +60,7 @@ func (u *Upload) create(ctx context.Context, spec track.ObjectSpec, body io.Read
 		}
 		return object, err
 	}
+	defer c.body.end()
 	stop := c.watch(u.hedges)
 	object, err := c.send()
 	stop()
@@ -67,7 +68,7 @@ func (u *Upload) create(ctx context.Context, spec track.ObjectSpec, body io.Read
 		u.hedges.earn()
 		return object, err
 	}
-	<-c.again // with it, the body is the caller's again
+	<-c.again
 	if err == nil || errors.Is(err, track.ErrExists) {
 		return object, err
 	}
@@ -116,11 +117,16 @@ func (c *creation) watch(allowed *hedges) (stop func()) {
 	}
 }
 
-// watched tells how long nothing was read of a body that is being sent.
+// watched tells how long nothing was read of a body that is being sent, and gives it back when it is over: an HTTP client may go
+// on sending for a moment after it has returned, because it was given up or the answer came early, and the bytes are another
+// file's by then.
 type watched struct {
 	io.ReaderAt
 	reading atomic.Int32
 	last    atomic.Int64 // when a reading ended, in Unix time, ns
+
+	mu     sync.RWMutex // held while a reading is under way
+	isOver bool
 }
 
 func newWatched(r io.ReaderAt) *watched {
@@ -129,8 +135,20 @@ func newWatched(r io.ReaderAt) *watched {
 	return w
 }
 
-// ReadAt is that of io.ReaderAt.
+// end waits for the readings that are under way, and refuses all that come later.
+func (w *watched) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.isOver = true
+}
+
+// ReadAt is that of io.ReaderAt; after end it is io.ErrClosedPipe.
 func (w *watched) ReadAt(p []byte, offset int64) (int, error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.isOver {
+		return 0, io.ErrClosedPipe
+	}
 	w.reading.Add(1)
 	defer func() {
 		w.last.Store(time.Now().UnixNano())
