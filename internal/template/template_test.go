@@ -727,7 +727,7 @@ func TestTemplateWithCanary(t *testing.T) {
 	testNoCircles(t, s)
 }
 
-// With a bus and a webhook, the two functions that deliver events may do so, and nobody else.
+// With a bus and a webhook, the three functions that deliver events may do so, and nobody else.
 func TestTemplateWithEvents(t *testing.T) {
 	t.Parallel()
 	const bus = "arn:aws:events:eu-central-1:123456789012:event-bus/platform"
@@ -735,13 +735,14 @@ func TestTemplateWithEvents(t *testing.T) {
 		"EventsBus": bus, "EventsWebhookUrl": "https://api.example.com/hooks",
 		"EventsWebhookSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:webhook-AbCdEf",
 	}))
+	deliverers := []string{"DeliverEventsFunction", "ObjectCreatedFunction", "SweepUploadsFunction"}
 	for _, role := range s.ids("AWS::IAM::Role") {
-		want := role == "DeliverEventsFunctionRole" || role == "ObjectCreatedFunctionRole"
+		want := slices.Contains(deliverers, strings.TrimSuffix(role, "Role"))
 		if got := slices.Contains(grants(t, s, role), "events:PutEvents on "+bus); got != want {
 			t.Errorf("%s may put events: %t", role, got)
 		}
 	}
-	for _, id := range []string{"DeliverEventsFunction", "ObjectCreatedFunction"} {
+	for _, id := range deliverers {
 		environment := s.resource(t, id, "AWS::Lambda::Function").at("Environment.Variables")
 		environment.at("EVENTS_BUS").is(bus)
 		environment.at("EVENTS_WEBHOOK_SECRET").is("{{resolve:secretsmanager:arn:aws:secretsmanager:eu-central-1:123456789012:secret:webhook-AbCdEf:SecretString}}")
