@@ -148,10 +148,10 @@ WITH input AS MATERIALIZED (
 		SELECT track_id, 'local', old_path, NULL, 'replaced'
 		FROM stored WHERE latest AND seq > upload_seq AND old_path <> ''
 		UNION ALL
-		SELECT track_id, backend, storage_key, NULL, 'replaced'
+		SELECT track_id, backend, storage_key, CASE backend WHEN 's3' THEN bucket END, 'replaced'
 		FROM stored WHERE NOT latest OR seq < upload_seq
 		UNION ALL
-		SELECT track_id, backend, storage_key, NULL, CASE state WHEN 'failed' THEN 'rejected' ELSE 'deleted' END
+		SELECT track_id, backend, storage_key, CASE backend WHEN 's3' THEN bucket END, CASE state WHEN 'failed' THEN 'rejected' ELSE 'deleted' END
 		FROM done WHERE state <> 'stored'
 	) AS bytes
 	WHERE track_id NOT IN (SELECT track_id FROM unchanged)
