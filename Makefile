@@ -30,7 +30,7 @@ build: functions ## Build the command and the functions (bin/trackstore, bin/fun
 NO_SKIPS = --post-run-command='sh -c "test $$TESTS_SKIPPED = 0 || { echo skipped in CI: $$TESTS_SKIPPED tests; exit 1; }"'
 
 test: bin/gotestsum bin/versitygw ## Run every test with the race detector, against a real Postgres and a real S3 server
-	@bin/gotestsum --format=pkgname --format-hide-empty-pkg $(if $(CI),$(IN_CI) $(NO_SKIPS)) --packages='$(PACKAGES)' -- -race $(FLAGS)
+	@bin/gotestsum --format=pkgname --format-hide-empty-pkg $(if $(CI),$(IN_CI) $(NO_SKIPS)) --packages='$(PACKAGES)' -- -race -timeout=30m $(FLAGS)
 
 lint: bin/golangci-lint bin/govulncheck ## Check style, import walls, formatting, and known vulnerabilities
 	@bin/golangci-lint run
