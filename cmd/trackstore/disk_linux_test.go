@@ -206,11 +206,19 @@ func TestSecondSignalWhileADiskHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "a read hangs", func() bool { return disk.Hits(testenv.OpRead) > 0 })
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
 	eventually(t, "it ends", func() bool {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		return len(ended) > 0
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
 	})
 	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {
 		t.Errorf("it ended by itself, with exit code %d", status.ExitStatus())

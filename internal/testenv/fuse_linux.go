@@ -6,6 +6,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -59,7 +60,15 @@ func FaultyDisk(t testing.TB, dir string) *Faulty {
 	t.Cleanup(func() {
 		close(f.closed)
 		unmount(t, f.Dir)
-		server.Wait()
+		unmounted := make(chan struct{})
+		go func() {
+			defer close(unmounted)
+			server.Wait()
+		}()
+		select { // a mount lives on in the namespaces that others made meanwhile; at the latest it ends with this process
+		case <-unmounted:
+		case <-time.After(5 * time.Second):
+		}
 	})
 	return f
 }
