@@ -160,7 +160,7 @@ func (a *audit) lookAt(ctx context.Context, c track.Copies) (*Finding, error) {
 		switch {
 		case errors.Is(err, track.ErrNotFound):
 			kind, detail = RowWithoutBytes, err.Error()
-		case err != nil && !saysNothing(err) && c.Object.Bucket != a.Bucket.Bucket():
+		case err != nil && !saysNothing(err) && !liesIn(a.Bucket, c.Object):
 			kind, detail = ObjectUnreadable, err.Error() // of the bucket of earlier, and no reason to end here
 		case err != nil:
 			return nil, err

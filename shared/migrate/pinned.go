@@ -11,9 +11,14 @@ import (
 // Elsewhere returns a bucket of earlier, which a track's row names, by its name. A nil one knows of none.
 type Elsewhere[B Bucket] func(name string) (B, error)
 
+// liesIn reports whether a bucket is the one that an object's row names; a row that names none means it.
+func liesIn(here Bucket, o *track.StoredObject) bool {
+	return o.Bucket == "" || o.Bucket == here.Bucket()
+}
+
 // bucketOf returns the bucket that an object lies in: what its row says, not what is worked with now.
 func bucketOf[B Bucket](o *track.StoredObject, here B, elsewhere Elsewhere[B]) (B, error) {
-	if o.Bucket == "" || o.Bucket == here.Bucket() {
+	if liesIn(here, o) {
 		return here, nil
 	}
 	if elsewhere == nil {

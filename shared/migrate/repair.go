@@ -77,9 +77,8 @@ type repair struct {
 
 func (r *repair) repair(ctx context.Context, c track.Copies) error {
 	object, notCurrent, err := headPinned(ctx, r.Bucket, r.Elsewhere, c.Object)
-	isHere := c.Object.Bucket == "" || c.Object.Bucket == r.Bucket.Bucket()
 	switch {
-	case errors.Is(err, track.ErrNotFound), err != nil && !isHere && !track.IsRetryable(err):
+	case errors.Is(err, track.ErrNotFound), err != nil && !liesIn(r.Bucket, c.Object) && !track.IsRetryable(err):
 		return r.repin(ctx, c, err)
 	case err != nil:
 		return err
