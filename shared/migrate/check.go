@@ -100,15 +100,15 @@ func (v Verifier) Verify(ctx context.Context, sample float64, after track.ID) (V
 		}
 		chosen++
 		return true
-	}, func(ctx context.Context, c track.Copies) (int64, error) {
-		read, err := run.verify(ctx, c)
+	}, func(ctx context.Context, c track.Copies) error {
+		err := run.verify(ctx, c)
 		if err == nil {
 			floor.done(c.TrackID)
 		}
-		return read, err
+		return err
 	})
 	if err == nil && seen > 0 && chosen == 0 {
-		err = patiently(ctx, firstBackoff, func() error { _, err := run.verify(ctx, one); return err })
+		err = patiently(ctx, firstBackoff, func() error { return run.verify(ctx, one) })
 	}
 	if err != nil {
 		run.result.After = floor.reached()
@@ -125,16 +125,16 @@ type verification struct {
 	result Verification
 }
 
-// verify returns the bytes that it read. It may be called again after an error that track.IsRetryable.
-func (v *verification) verify(ctx context.Context, c track.Copies) (read int64, err error) {
+// verify may be called again after an error that track.IsRetryable.
+func (v *verification) verify(ctx context.Context, c track.Copies) error {
 	compared, err := v.compare(ctx, c)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if len(compared.findings) > 0 {
 		// The row may have been replaced, deleted or rolled back while its bytes were read.
 		if names, err := v.Records.Names(ctx, c); err != nil {
-			return 0, err
+			return err
 		} else if !names {
 			compared.findings = nil
 		}
@@ -150,7 +150,7 @@ func (v *verification) verify(ctx context.Context, c track.Copies) (read int64, 
 	for _, f := range compared.findings {
 		v.Found(f)
 	}
-	return compared.read, nil
+	return nil
 }
 
 // comparison is what verifying one track showed.

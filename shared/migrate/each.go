@@ -12,11 +12,10 @@ import (
 	"trackstore/shared/track"
 )
 
-// each calls check for those of the tracks that want says, as many at once as pay off. check returns the bytes that
-// it read.
+// each calls check for those of the tracks that want says, as many at once as pay off.
 func each(
 	ctx context.Context, tracks iter.Seq2[track.Copies, error], want func(track.Copies) bool,
-	check func(context.Context, track.Copies) (int64, error),
+	check func(context.Context, track.Copies) error,
 ) error {
 	slots := newSlots(AsManyAsPay)
 	group, checking := errgroup.WithContext(ctx)
@@ -33,7 +32,7 @@ func each(
 		group.Go(func() error {
 			throttled, began := false, time.Now()
 			err := patiently(checking, firstBackoff, func() (err error) {
-				_, err = check(checking, copies)
+				err = check(checking, copies)
 				throttled = throttled || errors.Is(err, track.ErrThrottled)
 				return err
 			})
@@ -42,11 +41,6 @@ func each(
 		})
 	}
 	return errors.Join(group.Wait(), ctx.Err())
-}
-
-// unread is a check that reads few bytes or none.
-func unread(check func(context.Context, track.Copies) error) func(context.Context, track.Copies) (int64, error) {
-	return func(ctx context.Context, c track.Copies) (int64, error) { return 0, check(ctx, c) }
 }
 
 // floor knows up to which track all are done, of tracks that are begun in the order of their ids and end in any.

@@ -30,20 +30,17 @@ func (p *purge) all(
 	group.Go(func() error {
 		defer close(ready)
 		every := func(track.Copies) bool { return true }
-		return each(ctx, p.untilEnough(p.Chosen(copies)), every, func(ctx context.Context, c track.Copies) (read int64, err error) {
+		return each(ctx, p.untilEnough(p.Chosen(copies)), every, func(ctx context.Context, c track.Copies) error {
 			doomed, err := look(ctx, c)
 			if doomed == nil || err != nil {
-				return 0, err
+				return err
 			}
 			select {
 			case ready <- *doomed:
+				return nil
 			case <-ctx.Done():
-				return 0, ctx.Err()
+				return ctx.Err()
 			}
-			if c.Object != nil && c.Object.Digest != nil {
-				read = c.Object.Digest.Size
-			}
-			return read, nil
 		})
 	})
 	group.Go(func() error {

@@ -64,7 +64,7 @@ func (r Repairer) Repair(ctx context.Context) (Repaired, error) {
 	run := &repair{Repairer: r}
 	run.result.DryRun = r.DryRun
 	every := func(track.Copies) bool { return true }
-	err := each(ctx, r.Repairs.Recorded(ctx, track.ID{}), every, unread(run.repair))
+	err := each(ctx, r.Repairs.Recorded(ctx, track.ID{}), every, run.repair)
 	return run.result, err
 }
 
