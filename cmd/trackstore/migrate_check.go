@@ -34,10 +34,7 @@ func (cmd *migrateVerifyCmd) Run(ctx context.Context, c *console) error {
 	look := m.look(int64(math.Ceil(float64(now.S3) * float64(cmd.Sample))))
 	v, err := migrate.Verifier{
 		Records: m.ledger, Files: m.disk, Bucket: countedReads{m.bucket, look}, Found: m.finding(cmd.JSON, look), Reached: m.reached(look),
-		Elsewhere: func(name string) (migrate.Bucket, error) {
-			other, err := m.bucket.In(name)
-			return countedReads{other, look}, err
-		},
+		Elsewhere: places.Elsewhere[migrate.Bucket](m.bucket),
 	}.Verify(ctx, float64(cmd.Sample), cmd.After)
 	look.stop()
 	if !v.After.IsZero() {

@@ -45,31 +45,14 @@ func (p *purge) all(
 	})
 	group.Go(func() error {
 		for first := range ready {
-			if err := end(ctx, gatherDoomed(ready, first)); err != nil {
+			batch := gather(ready, first, removeDelay, func(n int) bool { return n == removeBatch })
+			if err := end(ctx, batch); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	return group.Wait()
-}
-
-// gatherDoomed waits a little for more.
-func gatherDoomed(ready <-chan track.DoomedFile, first track.DoomedFile) []track.DoomedFile {
-	batch := append(make([]track.DoomedFile, 0, removeBatch), first)
-	due := time.After(removeDelay)
-	for len(batch) < removeBatch {
-		select {
-		case doomed, ok := <-ready:
-			if !ok {
-				return batch
-			}
-			batch = append(batch, doomed)
-		case <-due:
-			return batch
-		}
-	}
-	return batch
 }
 
 // remove marks and removes copies that were compared.
@@ -85,19 +68,12 @@ func (p *purge) remove(ctx context.Context, batch []track.DoomedFile) error {
 	// R6: the marks go first. From here on no rollback uses these files, and a crash leaves marked
 	// files, which the next purge or the sweep removes. So does an answer that was lost: what the first call marked,
 	// the second one does not.
-	var marked []bool
-	err = patiently(ctx, firstBackoff, func() (err error) {
-		marked, err = p.Purges.Mark(ctx, batch, p.grace)
-		return err
+	// Not held: it was replaced, deleted or rolled back meanwhile.
+	held, err := those(ctx, batch, func(ctx context.Context, batch []track.DoomedFile) ([]bool, error) {
+		return p.Purges.Mark(ctx, batch, p.grace)
 	})
 	if err != nil {
 		return err
-	}
-	var held []track.DoomedFile
-	for i, d := range batch {
-		if marked[i] { // else it was replaced, deleted or rolled back meanwhile
-			held = append(held, d)
-		}
 	}
 	return p.finish(ctx, held)
 }
@@ -116,7 +92,7 @@ func (p *purge) finish(ctx context.Context, batch []track.DoomedFile) error {
 	}
 	batch, err := p.unshared(ctx, batch)
 	if err == nil {
-		batch, err = p.marked(ctx, batch)
+		batch, err = those(ctx, batch, p.Purges.IsMarked) // the others are for whoever marks them next
 	}
 	if err != nil {
 		return err
@@ -168,22 +144,25 @@ func (p *purge) note(ctx context.Context, gone []track.DoomedFile, paths []strin
 	return nil
 }
 
-// marked returns the copies whose mark holds. The others are for whoever marks them next.
-func (p *purge) marked(ctx context.Context, batch []track.DoomedFile) (held []track.DoomedFile, err error) {
+// those returns the copies of which a question is answered with yes.
+func those(ctx context.Context, batch []track.DoomedFile, ask func(context.Context, []track.DoomedFile) ([]bool, error)) (yes []track.DoomedFile, err error) {
 	if len(batch) == 0 {
 		return nil, nil
 	}
-	var marked []bool
+	var said []bool
 	err = patiently(ctx, firstBackoff, func() (err error) {
-		marked, err = p.Purges.IsMarked(ctx, batch)
+		said, err = ask(ctx, batch)
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
 	for i, d := range batch {
-		if err == nil && marked[i] {
-			held = append(held, d)
+		if said[i] {
+			yes = append(yes, d)
 		}
 	}
-	return held, err
+	return yes, nil
 }
 
 // unshared returns the copies that no other track needs. The others are kept.

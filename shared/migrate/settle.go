@@ -35,7 +35,8 @@ func (r *run) settleAll(p phases) {
 	defer cancel()
 	defer context.AfterFunc(p.work, func() { time.AfterFunc(lastSettle, cancel) })()
 	for first := range r.outcomes {
-		batch := r.gather(first)
+		// As long as there are tracks that outcomes may come from.
+		batch := gather(r.outcomes, first, settleDelay, func(n int) bool { return n == settleBatch || n >= r.held.size() })
 		var err error
 		if p.work.Err() == nil || errors.Is(context.Cause(p.work), ErrInterrupted) {
 			err = r.settle(settling, p, batch)
@@ -51,17 +52,17 @@ func (r *run) settleAll(p phases) {
 	}
 }
 
-// gather waits for more outcomes, as long as there are tracks that they may come from.
-func (r *run) gather(first *task) []*task {
-	batch := append(make([]*task, 0, settleBatch), first)
-	due := time.After(settleDelay)
-	for len(batch) < settleBatch && len(batch) < r.held.size() {
+// gather waits a little for more, until so many are enough or no more can come.
+func gather[T any](from <-chan T, first T, wait time.Duration, isEnough func(n int) bool) []T {
+	batch := []T{first}
+	due := time.After(wait)
+	for !isEnough(len(batch)) {
 		select {
-		case t, ok := <-r.outcomes:
+		case one, ok := <-from:
 			if !ok {
 				return batch
 			}
-			batch = append(batch, t)
+			batch = append(batch, one)
 		case <-due:
 			return batch
 		}
