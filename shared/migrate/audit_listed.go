@@ -66,20 +66,17 @@ func (a *audit) unnamed(ctx context.Context, backend string, some []track.Object
 		if isNamed || backend == track.Local && a.detours.Has(o.Key) {
 			continue
 		}
-		if err := a.unknown(ctx, backend, o); err != nil {
+		if err := a.unknown(ctx, backend, o, namesOf[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// unknown looks at bytes that no row named when the rows were read.
-func (a *audit) unknown(ctx context.Context, backend string, o track.Object) error {
-	names := []string{o.Key}
+// unknown looks at bytes that no row named, by these plain names, when the rows were read.
+func (a *audit) unknown(ctx context.Context, backend string, o track.Object, names []string) error {
 	if backend == track.Local {
-		if plain, err := a.Files.PlainPaths(o.Key); err == nil {
-			names = append(plain, a.odd[plain[0]]...)
-		}
+		names = append(names, a.odd[names[0]]...)
 	}
 	use, err := a.Uses.UseOf(ctx, backend, names...)
 	if err != nil {

@@ -65,9 +65,10 @@ func asText(names []string) []string {
 
 // Named is that of migrate.Uses.
 func (s *Store) Named(ctx context.Context, backend string, names []string) (map[string]bool, error) {
+	names = asText(names)
 	named := make(map[string]bool, len(names))
 	if backend == track.Local {
-		return named, s.noteNamed(ctx, named, s.sql("named_files"), asText(names))
+		return named, s.noteNamed(ctx, named, s.sql("named_files"), names)
 	}
 	var ids []string
 	for _, key := range names {
@@ -75,11 +76,11 @@ func (s *Store) Named(ctx context.Context, backend string, names []string) (map[
 			ids = append(ids, id.String())
 		}
 	}
-	if err := s.noteNamed(ctx, named, s.sql("named_objects"), asText(names), ids); err != nil {
+	if err := s.noteNamed(ctx, named, s.sql("named_objects"), names, ids); err != nil {
 		return named, err
 	}
 	// A platform may have copied rows. There are few such keys, so that this look can afford the index on keys.
-	others := slices.DeleteFunc(asText(names), func(key string) bool { return named[key] })
+	others := slices.DeleteFunc(names, func(key string) bool { return named[key] })
 	if len(others) == 0 {
 		return named, nil
 	}
