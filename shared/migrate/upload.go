@@ -119,9 +119,6 @@ func (e *restsError) Error() string {
 
 var errEmpty = errors.New("the file has no bytes")
 
-// maxReads of a file that is being edited, or that the disk does not give.
-const maxReads = 3
-
 // Move copies the file of one track. A crash anywhere in it leaves the row as it was, and
 // at most an object, or a multipart upload, that no row names yet.
 func (u *Upload) Move(ctx context.Context, lease track.Lease) (track.Result, error) {
@@ -271,32 +268,3 @@ func (u *Upload) verified(ctx context.Context, object track.NewObject, err error
 }
 
 func mismatch(err error) track.Failure { return track.Failure{Kind: track.Mismatch, Err: err} }
-
-// cannotOpen returns what becomes of a track whose file could not be opened.
-func cannotOpen(err error) (track.Result, error) {
-	switch {
-	case saysNothing(err), mayPass(err):
-		return nil, err
-	case errors.Is(err, track.ErrNotFound):
-		return track.Failure{Kind: track.Missing, Err: err}, nil
-	case errors.Is(err, track.ErrOutsideRoot):
-		return track.Failure{Kind: track.OutsideRoot, Err: err}, nil
-	}
-	return track.Failure{Kind: track.Unreadable, Err: err}, nil
-}
-
-// lasting makes the track's failure of an error that may pass and has not; any other stays as it is.
-func lasting(result track.Result, err error) (track.Result, error) {
-	if mayPass(err) && !saysNothing(err) {
-		return track.Failure{Kind: track.Unreadable, Err: err}, nil
-	}
-	return result, err
-}
-
-// cannotRead returns what becomes of a track whose file could not be read.
-func cannotRead(err error) (track.Result, error) {
-	if errors.Is(err, errChanged) || mayPass(err) || saysNothing(err) {
-		return nil, err
-	}
-	return track.Failure{Kind: track.Unreadable, Err: err}, nil
-}
