@@ -119,8 +119,8 @@ func TestTooManyOpenFiles(t *testing.T) {
 	m := newMoves(t, 12)
 	run := command(t, m.env, "migrate-storage", "run")
 	said := 0
-	for files := 14; files < 40; files += 3 {
-		limited := exec.CommandContext(t.Context(), "sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, files), run.Path, "migrate-storage", "run")
+	for files := 11; files < 60; files += 3 { // the test's binary starts with ten
+		limited := exec.CommandContext(t.Context(), "sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, files), run.Path, "migrate-storage", "run", "--workers", "8")
 		limited.Env = run.Env
 		out, err := limited.CombinedOutput()
 		if code := limited.ProcessState.ExitCode(); code == 1 && strings.Contains(string(out), "too many open files: raise ulimit -n") {
