@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +20,13 @@ func TestDependencies(t *testing.T) {
 	folders := []string{"presign-upload", "object-created", "migrate-batch", "sweep-uploads", "deliver-events", "migrate-schema"}
 	users := map[string][]string{} // of each module
 	for _, folder := range folders {
-		out, err := exec.Command("go", "list", "-deps", "-tags=lambda.norpc",
+		build := exec.Command("make", "-n", "build-"+ids[folder], "ARTIFACTS_DIR=bin")
+		build.Dir = ".."
+		recipe, err := build.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command("go", "list", "-deps", regexp.MustCompile(`-tags=\S+`).FindString(string(recipe)),
 			"-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "./"+folder).Output()
 		if err != nil {
 			t.Fatal(err)
