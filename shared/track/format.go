@@ -44,7 +44,7 @@ var formats = []struct {
 	{Opus, []string{"audio/ogg", "audio/opus", "audio/x-opus", "audio/x-opus+ogg"}, []string{"opus"}},
 	{Speex, []string{"audio/ogg", "audio/speex", "audio/x-speex", "audio/x-speex+ogg"}, []string{"spx"}},
 	{M4A, []string{"audio/mp4", "audio/x-m4a", "audio/m4a", "audio/mp4a-latm", "audio/x-m4b", "audio/m4b", "audio/x-m4r", "audio/m4r", "audio/x-m4p", "audio/3gpp", "audio/3gpp2", "video/mp4", "video/3gpp", "video/3gpp2", "application/mp4"},
-		[]string{"m4a", "m4b", "m4r", "m4p", "mp4", "mp4a", "3gp", "3gpp", "3ga", "3g2", "3gp2", "f4a", "f4b"}},
+		[]string{"m4a", "m4b", "m4r", "m4p", "mp4", "mp4a", "3gp", "3gpp", "3ga", "3g2", "3gp2", "f4a", "f4b", "alac"}},
 	{AAC, []string{"audio/aac", "audio/x-aac", "audio/aacp", "audio/x-aacp", "audio/vnd.dlna.adts", "audio/x-hx-aac-adts"}, []string{"aac", "adts", "adt", "loas", "latm"}},
 	{AIFF, []string{"audio/aiff", "audio/x-aiff", "audio/aifc", "audio/x-aifc", "audio/x-pn-aiff"}, []string{"aiff", "aif", "aifc"}},
 	{WebM, []string{"audio/webm", "audio/x-webm", "video/webm"}, []string{"webm", "weba"}},
@@ -87,6 +87,15 @@ func FormatOfName(filename string) (Format, bool) {
 		}
 	}
 	return "", false
+}
+
+// Extensions returns the extensions of names that FormatOfName knows, in lower case, without a dot.
+func Extensions() []string {
+	var all []string
+	for _, row := range formats {
+		all = append(all, row.extensions...)
+	}
+	return all
 }
 
 // Extension returns the usual file extension of f, without a dot; nothing where f is none

@@ -224,7 +224,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"newline in filename", file(1, "filename", "a\n.wav"), 422, upload.InvalidRequest, "filename: "},
 		{"long filename", file(1, "filename", strings.Repeat("a", 252)+".wav"), 422, upload.InvalidRequest, "filename: "},
 		{"unknown extension", file(1, "filename", "a.exe"), 415, upload.UnsupportedMediaType, "filename: "},
-		{"a format that is not taken", file(1, "filename", "a.wma"), 415, upload.UnsupportedMediaType, "filename: "},
+		{"a format that is not taken", file(1, "filename", "a.wma"), 415, upload.UnsupportedMediaType, `not in ".wma": mp3, `},
 		{"no extension", file(1, "filename", "wav"), 415, upload.UnsupportedMediaType, "filename: "},
 
 		{"a page", file(1, "content_type", "text/html"), 415, upload.UnsupportedMediaType, "content_type: "},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"path"
 	"strings"
 
 	"trackstore/shared/track"
@@ -98,7 +99,8 @@ func (a *api) place(t *track.Ticket, filename string, format track.Format) {
 func fileFormat(filename, contentType string) (track.Format, error) {
 	format, known := track.FormatOfName(filename)
 	if !known {
-		return "", refuse(UnsupportedMediaType, "filename: its extension is not that of an audio format that is taken")
+		return "", refuse(UnsupportedMediaType, "filename: must end in the extension of an audio format that is taken, not in %q: %s",
+			path.Ext(filename), strings.Join(track.Extensions(), ", "))
 	}
 	if !track.MayBeAudio(contentType) {
 		return "", refuse(UnsupportedMediaType, "content_type: is not that of audio")
