@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"trackstore/internal/audiotest"
+	"trackstore/internal/testenv/proxy"
 	"trackstore/shared/diskstore"
 	"trackstore/shared/track"
 )
@@ -60,6 +64,57 @@ func TestEverySystemCallFailsOnce(t *testing.T) {
 	}
 	_ = group.Wait()
 	tally.report(t, all)
+}
+
+// The server is killed when a file is made of the parts, and before anybody was told: whoever sends the file again finds
+// it stored.
+func TestAKillOncePartsAreAFile(t *testing.T) {
+	t.Parallel()
+	t.Run("local", func(t *testing.T) {
+		t.Parallel()
+		needStrace(t)
+		w, all := newWorld(t), scenes()
+		parts := all[slices.IndexFunc(all, func(s scene) bool { return s.name == "parts" })]
+		// The folder of the parts is out of sight, and is being removed.
+		if r := w.try(trial{parts, fault{site{"unlinkat", "manifest.json"}, "KILL", 1}}); r.hits == 0 {
+			t.Error("it is not killed there")
+		}
+	})
+	t.Run("s3", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		song := filepath.Join(w.root, "../song.wav")
+		w.write("../song.wav", audiotest.WAV(2, 1))
+		var receiver *exec.Cmd
+		line := proxy.Around(t, w.getenv("AWS_S3_ENDPOINT"), func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodPost || !r.URL.Query().Has("uploadId") {
+					next.ServeHTTP(rw, r)
+					return
+				}
+				answer := httptest.NewRecorder() // that never comes
+				next.ServeHTTP(answer, r)
+				if answer.Code != http.StatusOK {
+					t.Errorf("the parts are not put together: %d %s", answer.Code, answer.Body)
+				}
+				_ = receiver.Process.Kill()
+			})
+		})
+		receiver = exec.CommandContext(t.Context(), filepath.Join(w.programs, "receiver"), track.S3, song)
+		receiver.Env = append(slices.Clone(w.env), "PATH="+os.Getenv("PATH"), "HOME="+w.TempDir(), "AWS_S3_ENDPOINT="+line)
+		if out, _ := receiver.CombinedOutput(); receiver.ProcessState.ExitCode() != -1 {
+			t.Errorf("it was not killed: %s", out)
+		}
+		var out transcript
+		if code := receive(t.Context(), track.S3, song, w.getenv, &out); code != 0 {
+			t.Errorf("in peace it ends with %d: %s", code, out.String())
+		}
+		got := w.query(`SELECT coalesce(string_agg(u.state || ' ' || t.status || ' ' || t.storage_backend, ', '), '')
+			FROM tracks t JOIN track_uploads u ON u.track_id = t.id`)
+		if got != "stored ready s3" {
+			t.Errorf("the tracks are %s", got)
+		}
+	})
 }
 
 // trial is a command, and what happens to it.
@@ -145,10 +200,10 @@ func scenes() []scene {
 		return scene{
 			name: name, program: "receiver", backend: track.Local, files: []string{"*"},
 			prepare: func(w *world) { w.write("../song.wav", audiotest.WAV(seconds, 1)) },
-			args:    func(w *world) []string { return []string{filepath.Join(w.root, "../song.wav")} },
+			args:    func(w *world) []string { return []string{track.Local, filepath.Join(w.root, "../song.wav")} },
 			peace: func(w *world) (int, string) {
 				var out transcript
-				code := receive(w.Context(), filepath.Join(w.root, "../song.wav"), w.getenv, &out)
+				code := receive(w.Context(), track.Local, filepath.Join(w.root, "../song.wav"), w.getenv, &out)
 				return code, out.String()
 			},
 		}

@@ -23,9 +23,10 @@ import (
 // receiverSecret signs tokens and URLs of a receiver.
 const receiverSecret = "a secret of 32 bytes, for tests only"
 
-// receive is a whole upload to disk in one process: the API and the disk's server, as the local stack has them, the event,
-// and `trackstore upload`, which sends a file there and waits until it is stored. It returns that command's exit code.
-func receive(ctx context.Context, file string, getenv func(string) string, stderr io.Writer) int {
+// receive is a whole upload to a storage backend in one process: the API and the disk's server, as the local stack has them,
+// the disk's event, and `trackstore upload`, which sends a file there and waits until it is stored. It returns that command's
+// exit code.
+func receive(ctx context.Context, backend, file string, getenv func(string) string, stderr io.Writer) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return report(stderr, err)
@@ -40,7 +41,7 @@ func receive(ctx context.Context, file string, getenv func(string) string, stder
 	env := func(name string) string {
 		switch name {
 		case "TRACK_STORAGE_BACKEND":
-			return track.Local
+			return backend
 		case "TRACK_LOCAL_URL":
 			return at + "/disk"
 		case "TRACK_LOCAL_SECRET", "JWT_SECRET":

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	case "trackstore":
 		main()
 	case "receiver":
-		os.Exit(receive(context.Background(), os.Args[1], os.Getenv, os.Stderr))
+		os.Exit(receive(context.Background(), os.Args[1], os.Args[2], os.Getenv, os.Stderr))
 	}
 	testenv.Main(m)
 }

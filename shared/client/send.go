@@ -80,8 +80,15 @@ var errSettled = errors.New("the upload is settled")
 
 func (c *Client) sendParts(ctx context.Context, t Ticket, r Request, file io.ReaderAt, progress func(int64)) (Upload, error) {
 	now, err := c.Get(ctx, t.ID)
-	if err != nil || now.State != track.UploadPending {
+	switch {
+	case err != nil:
 		return now, err
+	case now.State != track.UploadPending:
+		progress(r.Size)
+		return now, nil
+	case now.Parts == nil:
+		progress(r.Size)
+		return c.settled(ctx, t.ID)
 	}
 	m := t.Multipart
 	partSize := func(n int32) int64 { return min(m.PartSize, r.Size-int64(n-1)*m.PartSize) }
@@ -116,10 +123,8 @@ func (c *Client) sendParts(ctx context.Context, t Ticket, r Request, file io.Rea
 		})
 	}
 	err = g.Wait()
-	if p := (*Problem)(nil); errors.As(err, &p) && p.Status == http.StatusNotFound {
-		// An earlier run was killed after it said that all is sent: the storage is putting
-		// the parts together, and lists none any more.
-		return c.wait(ctx, t.ID)
+	if p := (*Problem)(nil); errors.As(err, &p) && (p.Status == http.StatusNotFound || p.Code == "already_stored") {
+		return c.settled(ctx, t.ID) // another run has sent all meanwhile
 	}
 	if err != nil {
 		return now, err
@@ -150,11 +155,13 @@ func (c *Client) signPart(ctx context.Context, id string, number int32, body *io
 	return signed[0].SignedPut, nil
 }
 
-// wait returns an upload once it is settled.
-func (c *Client) wait(ctx context.Context, id string) (u Upload, err error) {
+// settled returns an upload for which the storage takes no parts any more: an earlier run, or
+// the server, died after all was sent, and the storage is putting them together or has done so.
+func (c *Client) settled(ctx context.Context, id string) (u Upload, err error) {
 	err = c.retry(ctx, func(int) error {
-		if u, err = c.Get(ctx, id); err == nil && u.State == track.UploadPending {
-			err = temporary{errors.New("the storage has all parts, and has not put them together yet")}
+		u, err = c.Complete(ctx, id, nil)
+		if p := (*Problem)(nil); errors.As(err, &p) && p.Code == "not_uploaded" {
+			err = temporary{err}
 		}
 		return err
 	})

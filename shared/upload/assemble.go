@@ -9,27 +9,30 @@ import (
 	"trackstore/shared/track"
 )
 
-// receivedParts lists what the backend has of a multipart upload; none where it was not
-// begun, or is completed or aborted.
+// receivedParts lists what the backend has of a multipart upload; nil where it takes no more
+// for it: the parts were put together or given up, or are being put together now.
 func (a *api) receivedParts(ctx context.Context, u track.Upload) ([]track.Part, error) {
 	parts := []track.Part{}
 	if u.MultipartID == "" {
-		return parts, nil
+		return parts, nil // not begun yet
 	}
 	b, err := a.backend(u.Backend)
 	if err != nil {
 		return nil, err
 	}
 	found, err := b.ListParts(ctx, u.Key, u.MultipartID)
-	if err != nil && !errors.Is(err, track.ErrNotFound) {
+	switch {
+	case errors.Is(err, track.ErrNotFound):
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
 	return append(parts, found...), nil
 }
 
 // assemble completes a multipart upload on the backend from the parts that the client
-// names. It returns nil also where there is nothing to complete (any more): whether the
-// bytes are there, only a look at them tells.
+// names. It returns nil also where there is nothing to complete (any more), and then asks
+// for no list: whether the bytes are there, only a look at them tells.
 func (a *api) assemble(ctx context.Context, u track.Upload, named []track.Part) error {
 	if u.MultipartID == "" {
 		return nil
@@ -44,6 +47,9 @@ func (a *api) assemble(ctx context.Context, u track.Upload, named []track.Part) 
 	}
 	if err != nil {
 		return err
+	}
+	if named == nil {
+		return refuse(InvalidRequest, "parts: is required for a multipart upload")
 	}
 	parts, err := matchParts(u, named, received)
 	if err != nil {

@@ -126,6 +126,48 @@ func TestUppySendsParts(t *testing.T) {
 	})
 }
 
+// What comes after complete went wrong is a press on Retry: the plugin lists the parts, sends those that are not listed,
+// and completes. It was stored, or put together by a server that died.
+func TestUppyTriesAgainAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*upload.Config){"the answer": func(*upload.Config) {}, "the server": mortal} {
+		onEach(t, func(t *testing.T, s *stage) {
+			t.Log(name)
+			const size = 5 << 20
+			content := audiotest.WAV(150, 1)
+			uppy := s.companion()
+			made := uppy.call("POST", "/s3/multipart", answer{"filename": "a.wav", "type": "audio/wav"}).want(200)
+			path, key := "/s3/multipart/"+made.str("uploadId"), "?key="+url.QueryEscape(made.str("key"))
+			parts := make([]answer, 3)
+			for i := range parts {
+				sent := s.putPart(uppy.call("GET", fmt.Sprintf("%s/%d%s", path, i+1, key), nil).want(200), cut(content, size, i+1))
+				parts[i] = answer{"PartNumber": i + 1, "ETag": sent["etag"]}
+			}
+			if r := uppy.call("POST", path+"/complete"+key, answer{"parts": parts}); r.status != 200 && r.status != 503 {
+				t.Errorf("complete: %d %s", r.status, r.body)
+			}
+			for range 2 {
+				r := uppy.call("GET", path+key, nil)
+				var listed []answer
+				if err := json.Unmarshal(r.body, &listed); err != nil || r.status != 200 || len(listed) < len(parts) {
+					t.Fatalf("list: %d %s", r.status, r.body)
+				}
+				for i := range parts {
+					if parts[i] = listed[i]; parts[i]["PartNumber"] != float64(i+1) || parts[i].str("ETag") == "" {
+						t.Errorf("listed %v", parts[i])
+					}
+				}
+				if done := uppy.call("POST", path+"/complete"+key, answer{"parts": parts}).want(200); done["key"] != made["key"] {
+					t.Errorf("complete: %v", done)
+				}
+			}
+			if got := s.audio(strings.Split(made.str("key"), "/")[1]); string(got.body) != string(content) {
+				t.Error("the audio has other bytes")
+			}
+		}, change)
+	}
+}
+
 func TestUppyAborts(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -5,11 +5,15 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"iter"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -20,13 +24,29 @@ import (
 	"trackstore/shared/upload"
 )
 
+type lister interface {
+	ListMultiparts(ctx context.Context, prefix string) iter.Seq2[track.Multipart, error]
+}
+
+// write makes a file of the storage without asking the API.
+func (s *stage) write(key string, content []byte) {
+	s.t.Helper()
+	var err error
+	if s.root == "" {
+		_, err = s.bucket.Client().PutObject(s.t.Context(), &s3.PutObjectInput{Bucket: &s.bucket.Name, Key: &key, Body: bytes.NewReader(content)})
+	} else {
+		path := filepath.Join(s.root, key)
+		err = errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600))
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // multiparts counts what is under way on the backend.
 func (s *stage) multiparts() (n int) {
 	s.t.Helper()
-	lister := s.backend.(interface {
-		ListMultiparts(ctx context.Context, prefix string) iter.Seq2[track.Multipart, error]
-	})
-	for _, err := range lister.ListMultiparts(s.t.Context(), track.UploadsPrefix) {
+	for _, err := range s.backend.(lister).ListMultiparts(s.t.Context(), track.UploadsPrefix) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -360,6 +380,103 @@ func TestAnUnclearCompletionIsSettledByALook(t *testing.T) {
 			t.Errorf("%v: %v", err, done)
 		}
 	}
+}
+
+// mortal is a change of the API by which nobody lives to look at a file for the first time.
+func mortal(c *upload.Config) { c.Confirm = &dying{Confirmer: c.Confirm} }
+
+type dying struct {
+	upload.Confirmer
+	died sync.Map // by upload
+}
+
+func (d *dying) Confirm(ctx context.Context, ids ...track.ID) ([]track.Upload, error) {
+	if _, again := d.died.LoadOrStore(ids[0], true); !again {
+		return nil, track.ErrUnavailable
+	}
+	return d.Confirmer.Confirm(ctx, ids...)
+}
+
+// The parts are put together, and nobody lives to look at the file: whatever a client does next settles the upload.
+func TestWhatADeadServerPutTogetherIsSettled(t *testing.T) {
+	t.Parallel()
+	content, noise := audiotest.WAV(1, 1), bytes.Repeat([]byte("noise"), 1000)
+	other := answer{"parts": []answer{{"part_number": 9, "etag": "x"}}}
+	onEach(t, func(t *testing.T, s *stage) {
+		for _, next := range []struct {
+			name string
+			call func(o, list answer) reply
+		}{
+			{"GET", func(o, _ answer) reply { return s.call("GET", "/v1/uploads/"+o.str("upload_id"), nil) }},
+			{"complete, again", func(o, list answer) reply { return s.complete(o, list) }},
+			{"complete without a list", func(o, _ answer) reply { return s.complete(o, nil) }},
+			{"complete with another list", func(o, _ answer) reply { return s.complete(o, other) }},
+		} {
+			for _, c := range []struct {
+				content  []byte
+				declared any
+				state    string
+				reason   any
+			}{
+				{content, nil, "stored", nil},
+				{content, checksumOf(content), "stored", nil},
+				{content, checksumOf(noise), "failed", "checksum_mismatch"},
+				{noise, nil, "failed", "not_audio"},
+			} {
+				o := s.open(len(c.content), "method", "multipart", "checksum", c.declared)
+				list := answer{"parts": []answer{s.putPart(o.obj("multipart").list("parts")[0], c.content)}}
+				r := s.complete(o, list)
+				if r.status == http.StatusUnprocessableEntity { // the storage knows the checksum, and keeps the parts
+					continue
+				}
+				r.refused(503, upload.Unavailable)
+				if got := s.sql("SELECT state FROM track_uploads WHERE id = $1", o.str("upload_id")); got != "pending" {
+					t.Fatalf("the dead server left it %s", got)
+				}
+				done := next.call(o, list).want(200)
+				if done["state"] != c.state || done["reason"] != c.reason || done["parts"] != nil {
+					t.Errorf("%s, of %.10q, declared %v: %v", next.name, c.content, c.declared, done)
+				}
+			}
+		}
+	}, mortal)
+}
+
+// A file stands beside parts that a dying server did not remove any more: no list of parts is in its way.
+func TestWhatIsThereNeedsNoParts(t *testing.T) {
+	t.Parallel()
+	content := audiotest.WAV(1, 1)
+	onEach(t, func(t *testing.T, s *stage) {
+		for _, list := range []any{nil, `{}`, answer{"parts": []answer{{"part_number": 1, "etag": "x"}}}} {
+			o := s.open(len(content), "method", "multipart")
+			s.putPart(o.obj("multipart").list("parts")[0], content)
+			s.complete(o, list).want(422)
+			s.write(s.sql("SELECT storage_key FROM track_uploads WHERE id = $1", o.str("upload_id")), content)
+			if done := s.complete(o, list).want(200); done["state"] != "stored" {
+				t.Errorf("%v: %v", list, done)
+			}
+		}
+	})
+}
+
+// A pending multipart whose parts the storage does not take, and that is no file, says so by having none.
+func TestPartsThatAreGone(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, s *stage) {
+		o := s.open(100, "method", "multipart")
+		for m, err := range s.backend.(lister).ListMultiparts(t.Context(), track.UploadsPrefix) {
+			if err == nil {
+				err = s.backend.AbortMultipart(t.Context(), m.Key, m.ID)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.call("GET", "/v1/uploads/"+o.str("upload_id"), nil).want(200); got["state"] != "pending" || got["parts"] != nil {
+			t.Errorf("%v", got)
+		}
+		s.complete(o, nil).refused(409, upload.NotUploaded)
+	})
 }
 
 // Putting a large file together takes a while, in which the storage has neither its parts

@@ -26,7 +26,7 @@ type uploadStatus struct {
 	// Of a multipart.
 	PartSize  int64        `json:"part_size,omitempty"`  // bytes
 	PartCount int32        `json:"part_count,omitempty"` // absent where the size was not declared
-	Parts     []track.Part `json:"parts,omitzero"`       // while it is pending, and asked for alone: all that the storage has
+	Parts     []track.Part `json:"parts,omitzero"`       // while it is pending, and asked for alone: all that the storage has; absent where it takes none any more
 }
 
 func statusOf(u track.Upload) uploadStatus {
@@ -65,12 +65,21 @@ func (a *api) getUpload(w http.ResponseWriter, r *http.Request, by caller) error
 	if err != nil {
 		return err
 	}
-	s := statusOf(u)
-	if u.State == track.UploadPending && u.Method == track.MethodMultipart {
-		if s.Parts, err = a.receivedParts(r.Context(), u); err != nil {
-			return err
+	if u.State != track.UploadPending || u.Method != track.MethodMultipart {
+		return answer(w, http.StatusOK, statusOf(u))
+	}
+	parts, err := a.receivedParts(r.Context(), u)
+	if err != nil {
+		return err
+	}
+	if parts == nil {
+		// Whoever put them together may have died before the row said so.
+		if u, err = a.confirm(r.Context(), u); err != nil {
+			noteFailure(r, "settle_err", err) // complete tells the client
 		}
 	}
+	s := statusOf(u)
+	s.Parts = parts
 	return answer(w, http.StatusOK, s)
 }
 
@@ -160,21 +169,18 @@ func (a *api) complete(r *http.Request, u track.Upload, named []track.Part) (tra
 		return u, nil
 	case u.Method != track.MethodMultipart && named != nil:
 		return u, refuse(InvalidRequest, "parts: the upload's method is %s, which has no parts", u.Method)
-	case u.Method == track.MethodMultipart && named == nil:
-		return u, refuse(InvalidRequest, "parts: is required for a multipart upload")
 	}
-	// Where this fails without a clear answer, the object may be there all the same.
-	unclear := a.assemble(ctx, u, named)
-	if unclear != nil && !track.IsRetryable(unclear) {
-		return u, unclear
-	}
+	// Whatever hinders this, the object may be there all the same, and then it does not matter
+	// which parts are named: an earlier call put it together, and its answer was lost, or its
+	// server died.
+	hindered := a.assemble(ctx, u, named)
 	u, err := a.confirm(ctx, u)
 	if err != nil {
 		return u, err
 	}
 	// A twin of this call may be putting the parts together: until it is done, the storage
 	// has neither the parts nor the file.
-	for wait := 50 * time.Millisecond; u.IsOpen() && u.MultipartID != "" && unclear == nil && wait < 5*time.Second; wait *= 2 {
+	for wait := 50 * time.Millisecond; u.IsOpen() && u.MultipartID != "" && hindered == nil && wait < 5*time.Second; wait *= 2 {
 		select {
 		case <-ctx.Done():
 			return u, ctx.Err()
@@ -184,18 +190,14 @@ func (a *api) complete(r *http.Request, u track.Upload, named []track.Part) (tra
 			return u, err
 		}
 	}
-	switch u.State {
-	case track.UploadStored, track.UploadFailed:
+	switch {
+	case u.State == track.UploadStored, u.State == track.UploadFailed:
 		return u, nil
-	case track.UploadPending:
-		if unclear != nil {
-			return u, unclear
-		}
+	case u.IsOpen() && hindered != nil:
+		return u, hindered
+	case u.State == track.UploadPending:
 		return u, refuse(NotUploaded, "the bytes are not there yet; the upload stays pending")
-	case track.UploadExpired:
-		if unclear != nil {
-			return u, unclear
-		}
+	case u.State == track.UploadExpired:
 		return u, refuse(Expired, "the upload's time is over, and its bytes are not there")
 	}
 	return u, refuse(NotPending, "the upload is %s", u.State)
