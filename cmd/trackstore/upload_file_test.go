@@ -96,3 +96,18 @@ func TestUploadOpensTheFileThatIsNamed(t *testing.T) {
 		t.Errorf("opened %v", got)
 	}
 }
+
+// What a file's name holds is no command to the terminal, and no line of its own.
+func TestUploadQuotesOddNames(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "red\x1b[31m\nstored  it.wav")
+	if err := os.WriteFile(name, []byte("RIFF"), 0o600); err != nil {
+		testenv.Skip(t, "this file system has no such names: "+err.Error())
+	}
+	getenv, _ := refusingAPI(t)
+	var out bytes.Buffer
+	run(context.Background(), []string{"upload", name, name + "/absent"}, getenv, &out, &out)
+	if said := out.String(); strings.Contains(said, "\x1b") || strings.Contains(said, "\nstored") || strings.Count(said, `"`) < 4 {
+		t.Errorf("said %q", said)
+	}
+}

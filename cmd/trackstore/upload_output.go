@@ -47,7 +47,7 @@ func newUploadOutput(c *console, asJSON bool) *uploadOutput {
 
 // progress shows a bar for a file until done is called.
 func (o *uploadOutput) progress(name string, size int64) (add func(int64), done func()) {
-	return o.bars.add(name, size)
+	return o.bars.add(printable(name), size)
 }
 
 // waiting says, once a minute, why nothing goes on.
@@ -58,7 +58,7 @@ func (o *uploadOutput) waiting(err error) {
 		return
 	}
 	o.waited = time.Now()
-	o.bars.println(o.console.stderr, fmt.Sprintf("trying again: %v", err))
+	o.bars.println(o.console.stderr, "trying again: "+printable(err.Error()))
 }
 
 func (o *uploadOutput) result(r uploadResult) {
@@ -77,9 +77,9 @@ func (o *uploadOutput) result(r uploadResult) {
 	case o.json:
 		_ = json.NewEncoder(o.console.stdout).Encode(r)
 	case r.Error == "":
-		o.bars.println(o.console.stdout, fmt.Sprintf("stored  %s → track %s", r.File, r.TrackID))
+		o.bars.println(o.console.stdout, fmt.Sprintf("stored  %s → track %s", printable(r.File), r.TrackID))
 	default:
-		o.bars.println(o.console.stderr, fmt.Sprintf("failed  %s: %s", r.File, r.Error))
+		o.bars.println(o.console.stderr, fmt.Sprintf("failed  %s: %s", printable(r.File), printable(r.Error)))
 	}
 }
 
