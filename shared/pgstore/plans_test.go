@@ -254,8 +254,9 @@ var manyRows = []string{
 	`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at, removed_at, gone_at)
 		SELECT pg_temp.id(n), 's3', 'uploads/old-' || n, 'replaced', now() - (n % 14) * interval '1 day', gone, gone
 		FROM (SELECT n, CASE WHEN n % 20 > 0 THEN now() - (n % 14) * interval '1 day' END AS gone FROM generate_series(1, $1::bigint / 10) AS n) AS notes`,
+	// The webhook was out of reach for a while.
 	`INSERT INTO track_events (track_id, type, data, created_at, bus_state, webhook_state)
-		SELECT pg_temp.id(n), 'ready', '{}', now() - (n % 7) * interval '1 day', 'none', CASE WHEN n % 100 = 0 THEN 'waiting' WHEN n % 1000 = 1 THEN 'dead' ELSE 'delivered' END
+		SELECT pg_temp.id(n), 'ready', '{}', now() - (n % 7) * interval '1 day', 'none', CASE WHEN n % 2 = 0 THEN 'waiting' WHEN n % 1000 = 1 THEN 'dead' ELSE 'delivered' END
 		FROM generate_series(1, $1::bigint / 10) AS n`,
 	`INSERT INTO companion_sessions (token_hash, user_id, created_at, expires_at)
 		SELECT sha256(n::text::bytea), pg_temp.id(n), now() - interval '1 day', now() + (n % 200 - 100) * interval '1 minute' FROM generate_series(1, $1::bigint / 10) AS n`,

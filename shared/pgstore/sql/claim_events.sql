@@ -19,5 +19,5 @@ UPDATE track_events e
 SET receiver_attempts = e.receiver_attempts + 1,
 	receiver_since = coalesce(e.receiver_since, now()),
 	receiver_next_at = now() + $2::interval
-FROM due WHERE e.seq = due.seq
+WHERE e.seq = ANY (ARRAY(SELECT seq FROM due))
 RETURNING e.seq, e.id, e.track_id, e.type, e.data, e.created_at, e.receiver_attempts, now() - e.receiver_since

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS track_events_bus_track_idx;
