@@ -103,6 +103,25 @@ test('a reload, and the same file again: what is there is not sent twice', async
   expect(await uploads(`${browserName} reload`)).toHaveLength(1);
 });
 
+test('parts that a server put together before it died are not sent again', once, async ({ page, line, browserName }) => {
+  const file = wav(`${browserName} dead.wav`, 17 * MIB);
+  await open(page, line, [file]);
+  line.fault = ({ path }) => (path.endsWith('/complete') ? 'lost' : undefined);
+  await start(page, 0, { method: 'multipart' });
+  await track(`${browserName} dead`);
+  await page.reload();
+  line.fault = () => undefined;
+  line.seen.length = 0;
+  // Until it is asked to complete, nobody knows.
+  line.edit = (text) => (line.seen.at(-1).path.endsWith('/complete') ? text : text.replace('"state":"stored"', '"state":"pending"'));
+  await open(page, line, [file]);
+  await start(page, 0, { method: 'multipart' });
+  expect(await ended(page)).toMatchObject({ state: 'stored' });
+  expect(line.puts()).toEqual([]);
+  expect(line.seen.filter(({ path }) => path.endsWith('/parts'))).toEqual([]);
+  await same(`${browserName} dead`, file);
+});
+
 test('a part that the storage lists with another size is sent again', once, async ({ page, line, browserName }) => {
   const file = wav(`${browserName} cut part.wav`, 34 * MIB);
   await open(page, line, [file]);
@@ -416,7 +435,7 @@ test('it plays on while its URLs run out', async ({ page, line, browserName }) =
   await expect.poll(() => page.evaluate(() => document.querySelector('audio').currentTime)).toBeGreaterThan(before + 0.5);
 });
 
-test('a URL that fails before its time is renewed where the track is', once, async ({ page, line, browserName }) => {
+test('a URL that fails before its time is renewed where the track is', async ({ page, line, browserName }) => {
   await open(page, line, [wav(`${browserName} renew.wav`, 5_000_000)]); // five minutes
   await start(page);
   const { track_id } = await ended(page);

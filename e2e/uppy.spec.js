@@ -180,6 +180,22 @@ test('the network is cut in the middle', async ({ page, line, browserName }) => 
   await same(`${browserName} uppy cut`, file);
 });
 
+test('the answer to the last call is lost', async ({ page, line, browserName }) => {
+  const file = wav(`${browserName} uppy lost.wav`, 12 * MIB);
+  await open(page, line, 'lost', { multipart: true });
+  line.fault = ({ path }) => (path.endsWith('/complete') ? 'lost' : undefined); // also when the browser tries again on its own
+  await choose(page, file);
+  await press(page, /^Upload 1 file/);
+  await track(`${browserName} uppy lost`); // it is stored
+  await expect.poll(() => page.evaluate(() => window.failed)).toHaveLength(1);
+  line.fault = () => undefined;
+  line.seen.length = 0;
+  await press(page, 'Retry');
+  await done(page, `${browserName} uppy lost.wav`);
+  expect(line.puts()).toEqual([]);
+  await same(`${browserName} uppy lost`, file);
+});
+
 test('the example of the docs: what it lets in, and the names that its users give', async ({ page, line, browserName }) => {
   const names = ['renamed.wav', 't.wave', 't.mp4', 'x.m4a', 'notes.txt', 'huge.wav'].map((name) => `${browserName} ex ${name}`);
   const files = [wav(names[0]), wav(names[1]), m4a(names[2]), m4a(names[3])].map((file) => readFileSync(file).toString('base64'));

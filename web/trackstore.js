@@ -242,7 +242,7 @@ export class Upload {
     const { latest } = this.#store;
     const twin = latest.get(this.#content);
     latest.set(this.#content, this);
-    const same = twin && twin.#ended > this.#began && await twin.done.catch(() => undefined);
+    const same = twin && twin.#ended > this.#began && await twin.done.catch(() => {});
     return same || this.#through((signal) => this.#attempt(signal));
   }
 
@@ -316,7 +316,7 @@ export class Upload {
       const { state, put, multipart } = await this.#opening;
       signal.throwIfAborted();
       if (state !== 'pending') return stored(await get());
-      if (multipart) return await complete(await this.#sendParts(multipart, (await get()).parts ?? [], signal));
+      if (multipart) return await complete(await this.#sendParts(multipart, (await get()).parts, signal));
       const there = this.#again && !earlier && await arrived();
       if (there) return there;
       this.#show({ state: 'sending', sent: 0 });
@@ -329,8 +329,9 @@ export class Upload {
     }
   }
 
-  /** @param {{ part_size: number, part_count: number }} plan @param {any[]} listed @param {AbortSignal} outer */
+  /** @param {{ part_size: number, part_count: number }} plan @param {?any[]} listed @param {AbortSignal} outer */
   async #sendParts({ part_size, part_count }, listed, outer) {
+    if (!listed) return undefined; // they are one file
     const stop = new AbortController(); // one part's failure ends the others
     const signal = AbortSignal.any([outer, stop.signal]);
     const blob = (/** @type {number} */ n) => this.#file.slice((n - 1) * part_size, n * part_size);
@@ -429,7 +430,7 @@ async function send({ url, headers = {} }, body, signal, progress) {
   signal.throwIfAborted();
   await body.slice(0, 1).arrayBuffer().catch(unreadable); // else it seems to be the network
   const byFetch = () => fetch(url, { method: 'PUT', headers, body, signal })
-    .then((answer) => ({ status: answer.status, etag: answer.headers.get('ETag') }));
+    .then(({ status, headers: said }) => ({ status, etag: said.get('ETag') }));
   const withProgress = () => new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
@@ -445,7 +446,7 @@ async function send({ url, headers = {} }, body, signal, progress) {
     request.onload = () => resolve({ status: request.status, etag: request.getResponseHeader('ETag') });
     request.onerror = request.onabort = reject;
     request.onloadend = () => clearTimeout(timer);
-    signal.addEventListener('abort', abort); // of what is over it does nothing
+    signal.addEventListener('abort', abort); // late, it does nothing
     request.send(body);
   });
   const { status, etag } = await (globalThis.XMLHttpRequest ? withProgress() : byFetch()).catch(() => {
@@ -453,7 +454,7 @@ async function send({ url, headers = {} }, body, signal, progress) {
     progress(0);
     throw new Problem('network', 'The storage cannot be reached.', 0, Infinity);
   });
-  // 412: an earlier try has brought it.
+  // 412: an earlier try brought it.
   const good = status < 300 || status === 412;
   progress(good ? body.size : 0);
   if (good) return etag ?? '';
