@@ -281,6 +281,30 @@ func TestRollbackToADiskWithoutLinks(t *testing.T) {
 	m.exits(0, "", "migrate-storage", "audit")
 }
 
+// A look that is denied is the bucket's, and no track's: it ends a command, also where rows name no bucket, as those of a
+// platform that filled the table itself. They mean the one that is worked with.
+func TestALookThatIsDenied(t *testing.T) {
+	t.Parallel()
+	m := newMoves(t, 3)
+	m.exits(0, "", "migrate-storage", "run")
+	denying := m.with("AWS_S3_ENDPOINT", s3Proxy(t, m.value("AWS_S3_ENDPOINT"), func(w http.ResponseWriter, r *http.Request) bool {
+		isDenied := r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/tracks/")
+		if isDenied {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		return isDenied
+	}))
+	for _, bucket := range []string{m.value("AWS_S3_BUCKET"), ""} {
+		if n := m.count(`WITH named AS (UPDATE tracks SET storage_bucket = nullif('` + bucket + `', '')
+			WHERE set_config('trackstore.writer', 'on', true) = 'on' RETURNING 1) SELECT count(*) FROM named`); n != 3 {
+			t.Fatalf("%d rows name %q", n, bucket)
+		}
+		m.exits(0, "", "migrate-storage", "audit")
+		denying.exits(1, "access denied", "migrate-storage", "audit")
+		denying.exits(1, "access denied", "migrate-storage", "repair")
+	}
+}
+
 // What refuses every write is the bucket, or who asks: a few are tried, and none has failed.
 func TestBucketThatRefuses(t *testing.T) {
 	t.Parallel()
