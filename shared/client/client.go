@@ -101,7 +101,7 @@ type Upload struct {
 	Method  track.Method      `json:"method"`
 	Reason  track.Reason      `json:"reason"`
 	Detail  string            `json:"detail"` // of one that failed: what was found, for people
-	Parts   []track.Part      `json:"parts"`  // of a pending multipart: those that the storage has
+	Parts   []track.Part      `json:"parts"`  // of a pending multipart: those that the storage has; nil where it takes none any more
 }
 
 // Open asks for a ticket. The same key with the same request gives the same upload again,
