@@ -34,18 +34,13 @@ func (s *Store) ProposeDirection(ctx context.Context, d track.Direction) (held t
 // made it a candidate.
 func (s *Store) Claim(ctx context.Context, spec track.ClaimSpec) (track.Claims, error) {
 	sql, args := s.claimStatement(spec)
-	args = append([]any{s.freshPlan()}, args...)
 	var claims track.Claims
-	err := retry(ctx, func() error {
+	read := func(rows pgx.Rows) error {
 		claims = track.Claims{}
-		rows, err := s.pool.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
 		var row copiesRow
 		var won bool
 		seen := 0
-		_, err = pgx.ForEachRow(rows, append(row.targets(), &won), func() error {
+		_, err := pgx.ForEachRow(rows, append(row.targets(), &won), func() error {
 			seen++
 			claims.Last = row.trackID
 			if !won {
@@ -57,18 +52,31 @@ func (s *Store) Claim(ctx context.Context, spec track.ClaimSpec) (track.Claims, 
 		})
 		claims.More = seen == spec.Limit
 		return err
+	}
+	err := retry(ctx, func() error {
+		if len(spec.TrackIDs) > 0 { // where they are the planner sees only if it plans for them
+			rows, err := s.pool.Query(ctx, sql, append([]any{s.freshPlan()}, args...)...)
+			if err != nil {
+				return err
+			}
+			return read(rows)
+		}
+		var batch pgx.Batch
+		batch.Queue(s.sql("plan_look_ups"))
+		batch.Queue(sql, args...).Query(read)
+		return s.pool.SendBatch(ctx, &batch).Close()
 	})
 	return claims, s.failure("claim tracks", err)
 }
 
 func (s *Store) claimStatement(spec track.ClaimSpec) (sql string, args []any) {
-	args = []any{spec.After, spec.Token, spec.For, len(spec.TrackIDs) > 0, texts(spec.TrackIDs), spec.UpTo, spec.Range}
+	args = []any{spec.After, spec.Token, spec.For, len(spec.TrackIDs) > 0, texts(spec.TrackIDs), spec.UpTo, spec.Range, spec.Limit}
 	if spec.Direction == track.ToLocal {
 		sql, args = s.sql("claim_to_local"), append(args, spec.Uploaded)
 	} else {
 		sql = s.sql("claim_to_s3")
 	}
-	return limited(sql, spec.Limit), args
+	return limited(sql, (spec.Limit+99)/100*100), args
 }
 
 // mostRanges is how many ranges of ids are walked in turn. S3 takes 3,500 writes a second for each range of keys
@@ -82,18 +90,16 @@ func (s *Store) Stretches(ctx context.Context, d track.Direction) (stretches []t
 		from = track.S3
 	}
 	err = retry(ctx, func() error {
-		if _, err := s.pool.Exec(ctx, s.sql("draw_ranges"), s.freshPlan(), d, from, mostRanges); err != nil {
+		var batch pgx.Batch
+		batch.Queue(s.sql("draw_ranges"), d, from, mostRanges)
+		batch.Queue(s.sql("stretches"), d).Query(func(rows pgx.Rows) (err error) {
+			stretches, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (t track.Stretch, err error) {
+				err = row.Scan(&t.IsBehind, &t.Range, &t.After, &t.UpTo)
+				return t, err
+			})
 			return err
-		}
-		rows, err := s.pool.Query(ctx, s.sql("stretches"), d)
-		if err != nil {
-			return err
-		}
-		stretches, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (t track.Stretch, err error) {
-			err = row.Scan(&t.IsBehind, &t.Range, &t.After, &t.UpTo)
-			return t, err
 		})
-		return err
+		return s.pool.SendBatch(ctx, &batch).Close()
 	})
 	return stretches, s.failure("see where to claim", err)
 }

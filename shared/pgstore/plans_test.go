@@ -102,6 +102,57 @@ func checkPlans(tb testing.TB, tracks int) {
 	}
 }
 
+// Claims and settlements keep their plans for as long as their connection lasts. Those that were made when nothing was there
+// yet read no more when there is much.
+func TestPlansOfEmptyTablesLookRowsUp(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	store := open(t, url)
+	e := explainer{tb: t}
+	var err error
+	if e.db, err = pgx.Connect(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	defer e.db.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // the database is dropped
+	execute := func(name, args string) (plan node) {
+		e.exec("BEGIN; " + store.Statement("plan_look_ups"))
+		defer e.exec("ROLLBACK")
+		if plan, err = e.explain("ANALYZE, TIMING OFF", "EXECUTE "+name+"("+args+")"); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return plan
+	}
+	claim := "NULL, '" + one + "', '1 minute', false, '{}', NULL, 1, 100"
+	args := map[string]string{
+		"claim_to_s3": claim, "claim_to_local": claim + ", true", "settle_to_s3": "'[]', true", "settle_to_local": "'[]', true", "check_flips": "'{}', '{}'",
+	}
+	e.exec(manyRows[0] + `; ` + manyRows[1] + `; INSERT INTO track_migration_direction VALUES (true, 'to_s3') ON CONFLICT DO NOTHING`)
+	for _, table := range growing {
+		e.exec("ALTER TABLE " + table + " SET (autovacuum_enabled = off)")
+		e.exec("VACUUM ANALYZE " + table)
+	}
+	for name, empty := range args {
+		e.exec("PREPARE " + name + " AS " + strings.ReplaceAll(store.Statement(name), "$limit", "100"))
+		execute(name, empty)
+	}
+	for _, sql := range manyRows[2 : len(manyRows)-1] { // nothing of it makes a plan be made anew
+		e.exec(strings.ReplaceAll(sql, "$1", "40000"))
+	}
+	var moves, ids string
+	if err := e.db.QueryRow(t.Context(), `SELECT jsonb_agg(jsonb_build_object('number', 1, 'track_id', id, 'token', lease_token, 'file_version', 1,
+			'file_path', file_path, 'state', 'migrated', 'attempts', 0, 'new_key', 'k', 'new_size', 1, 'new_checksum', '0123456789abcdef'))::text, array_agg(id)::text
+		FROM track_migrations m JOIN tracks ON id = track_id WHERE state = 'leased'`).Scan(&moves, &ids); err != nil {
+		t.Fatal(err)
+	}
+	args["settle_to_s3"], args["check_flips"] = "'"+moves+"', true", "'"+ids+"', '{k}'"
+	for name, full := range args {
+		plan := execute(name, full)
+		if rows, whole := plan.read(); len(whole) > 0 || rows > enough/10 {
+			t.Errorf("%s reads %.0f rows, and %v from the beginning", name, rows, whole)
+		}
+	}
+}
+
 // explainer runs statements and looks at what they read.
 type explainer struct {
 	tb testing.TB

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,85 +58,60 @@ func refused(why error) track.Ruling {
 	return track.Ruling{Verdict: track.Refused, Err: why}
 }
 
-// settleOutcomes settles outcomes in one transaction.
+// settleOutcomes settles outcomes in one transaction, and one round trip.
 func (s *Store) settleOutcomes(ctx context.Context, d track.Direction, outcomes []track.Outcome) ([]track.Ruling, error) {
-	sql := s.sql("settle_to_s3")
+	settle := s.sql("settle_to_s3")
 	if d == track.ToLocal {
-		sql = s.sql("settle_to_local")
+		settle = s.sql("settle_to_local")
 	}
 	all := settlements(outcomes)
 	input, err := json.Marshal(all)
 	if err != nil {
 		return nil, err
 	}
-	var rulings []track.Ruling
+	var flips, names, roots []string
+	for i, o := range outcomes {
+		switch r := o.Result.(type) {
+		case track.NewObject:
+			flips, names = append(flips, o.TrackID.String()), append(names, *all[i].NewKey)
+		case track.NewFile:
+			flips, names = append(flips, o.TrackID.String()), append(names, *all[i].NewPath)
+			if root := r.Root.String(); !slices.Contains(roots, root) {
+				roots = append(roots, root)
+			}
+		}
+	}
+	var words []string
 	err = retry(ctx, func() error {
-		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-			rows, err := tx.Query(ctx, sql, s.freshPlan(), string(input), s.TellsMoves)
-			if err != nil {
-				return err
-			}
-			words, err := pgx.CollectRows(rows, pgx.RowTo[string])
-			if err == nil && len(words) != len(outcomes) {
-				err = fmt.Errorf("%d verdicts for %d outcomes", len(words), len(outcomes))
-			}
-			if err != nil {
-				return err
-			}
-			var flipped []settlement
-			rulings = make([]track.Ruling, len(words))
-			for i, word := range words {
-				rulings[i] = rulingOf(word)
-				if word == wordSettled && all[i].NewSize != nil {
-					flipped = append(flipped, all[i])
-				}
-			}
-			if err := s.checkRoot(ctx, tx, outcomes); err != nil {
-				return err
-			}
-			return s.checkFlips(ctx, tx, flipped)
+		var batch pgx.Batch
+		batch.Queue(s.sql("plan_look_ups"))
+		if len(roots) > 0 {
+			batch.Queue(s.sql("check_root"), roots)
+		}
+		batch.Queue(settle, string(input), s.TellsMoves).Query(func(rows pgx.Rows) (err error) {
+			words, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
 		})
+		if len(flips) > 0 {
+			batch.Queue(s.sql("check_flips"), flips, names)
+		}
+		return s.pool.SendBatch(ctx, &batch).Close()
 	})
-	return rulings, err
-}
-
-// checkRoot refuses files that are in another root folder than the one that is meant by now (R7): rows
-// would name what nobody finds. It takes all back, and ends the run, whose root folder it is.
-func (s *Store) checkRoot(ctx context.Context, tx pgx.Tx, outcomes []track.Outcome) error {
-	var meant track.ID
-	for _, o := range outcomes {
-		file, ok := o.Result.(track.NewFile)
-		if !ok {
-			continue
-		}
-		if meant.IsZero() {
-			err := tx.QueryRow(ctx, s.sql("current_root")).Scan(&meant)
-			if errors.Is(err, pgx.ErrNoRows) { // it bears none, and is known by its files
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if file.Root != meant {
-			return fmt.Errorf("%w: another root folder is meant by now than the one that %q is in", track.ErrPlace, file.Path)
-		}
+	switch {
+	case err != nil && strings.Contains(err.Error(), `"another root folder is meant by now"`):
+		// R7: rows would name what nobody finds. It ends the run, whose root folder it is.
+		return nil, fmt.Errorf("%w: another root folder is meant by now than the one that the files are in", track.ErrPlace)
+	case err == nil && len(words) != len(outcomes):
+		err = fmt.Errorf("%d verdicts for %d outcomes", len(words), len(outcomes))
 	}
-	return nil
-}
-
-// checkFlips looks whether rows are what the flips of a transaction have made of them: a trigger that
-// comes after an update may make something else of it. That is an error, and takes all back.
-func (s *Store) checkFlips(ctx context.Context, tx pgx.Tx, flipped []settlement) error {
-	if len(flipped) == 0 {
-		return nil
-	}
-	input, err := json.Marshal(flipped)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = tx.Exec(ctx, s.sql("check_flips"), s.freshPlan(), string(input))
-	return err
+	rulings := make([]track.Ruling, len(words))
+	for i, word := range words {
+		rulings[i] = rulingOf(word)
+	}
+	return rulings, nil
 }
 
 // ForgetRemoval is that of migrate.Ledger.
@@ -146,9 +122,6 @@ func (s *Store) ForgetRemoval(ctx context.Context, backend string, names []strin
 	})
 	return s.failure("free a name", err)
 }
-
-// wordSettled is that of settle_verdicts for an outcome that this statement has settled.
-const wordSettled = "settled"
 
 func rulingOf(word string) track.Ruling {
 	switch word {
@@ -218,16 +191,16 @@ type settlement struct {
 	Key         string               `json:"storage_key"` // of a rollback: that the row names now
 	Attempts    int                  `json:"attempts"`
 	State       track.MigrationState `json:"state"`
-	NewKey      *string              `json:"new_key"`
-	NewVersion  *string              `json:"new_version"`
-	NewBucket   *string              `json:"new_bucket"`
-	NewPath     *string              `json:"new_path"`
-	Aliases     []string             `json:"aliases"`
-	NewSize     *int64               `json:"new_size"`
-	NewChecksum *string              `json:"new_checksum"`
-	Format      *string              `json:"format"`
-	ContentType *string              `json:"content_type"`
-	Error       *string              `json:"error"`
+	NewKey      *string              `json:"new_key,omitempty"`
+	NewVersion  *string              `json:"new_version,omitempty"`
+	NewBucket   *string              `json:"new_bucket,omitempty"`
+	NewPath     *string              `json:"new_path,omitempty"`
+	Aliases     []string             `json:"aliases,omitempty"`
+	NewSize     *int64               `json:"new_size,omitempty"`
+	NewChecksum *string              `json:"new_checksum,omitempty"`
+	Format      *string              `json:"format,omitempty"`
+	ContentType *string              `json:"content_type,omitempty"`
+	Error       *string              `json:"error,omitempty"`
 }
 
 func settlements(outcomes []track.Outcome) []settlement {

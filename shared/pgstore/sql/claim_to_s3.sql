@@ -1,17 +1,18 @@
--- Leases local tracks behind $1 and up to $6, in the order of their ids, and notes how far range $7 is walked with
+-- Leases up to $8 local tracks behind $1 and up to $6, in the order of their ids, and notes how far range $7 is walked with
 -- that. Answers with each candidate, and whether it was won.
 --
 -- OFFSET 0 keeps the planner from reading track_migrations from its beginning, in step with
--- tracks, and from reading all of it: a hundred look-ups cost less, however large it is. The
--- limit is part of the text, for the planner takes a parameter to be a tenth of the table.
+-- tracks, and from reading all of it: a hundred look-ups cost less, however large it is. A
+-- limit is part of the text, for the planner takes a parameter to be a tenth of the table; the one that holds, $8, is
+-- none, so that smaller claims are no statements of their own.
 --
 -- A live lease keeps a track from being claimed, whatever version it is for: its holder
 -- still writes. A failure keeps one file version. Everything else is free: no row at all,
 -- a dead lease, the state of an older version, a finished move in the other direction.
 --
 -- What is known of an object with the bytes of this file version comes along: it may be the
--- only copy.
-WITH place AS (SELECT 'to_s3' AS direction, $7::smallint AS number), candidates AS MATERIALIZED (
+-- only copy. A FULL JOIN is never a nested loop, which the planner takes for one row.
+WITH place AS (SELECT 'to_s3' AS direction, $7::smallint AS number), candidates AS MATERIALIZED (SELECT * FROM (
 	SELECT t.id, t.file_version, t.file_path, m.state, m.lease_token, m.finished_at
 	FROM {{tracks}} t LEFT JOIN {{record_of_track}} ON true
 	WHERE t.storage_backend = 'local' AND t.id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000') AND t.id <= coalesce($6::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
@@ -22,7 +23,7 @@ WITH place AS (SELECT 'to_s3' AS direction, $7::smallint AS number), candidates 
 			OR m.direction = 'to_s3' AND m.file_version = t.file_version AND {{is_failure}}))
 		AND EXISTS (SELECT FROM track_migration_direction WHERE direction = 'to_s3')
 	ORDER BY t.id LIMIT $limit
-), won AS (
+) AS c LIMIT $8), won AS (
 	INSERT INTO track_migrations AS m
 		(track_id, direction, file_version, state, lease_token, lease_expires_at, started_at)
 	SELECT id, 'to_s3', file_version, 'leased', $2::uuid, now() + $3::interval, now() FROM candidates ORDER BY id
@@ -33,5 +34,5 @@ WITH place AS (SELECT 'to_s3' AS direction, $7::smallint AS number), candidates 
 SELECT c.id, c.file_version, c.file_path, false,
 	known.storage_key, known.storage_version_id, known.storage_bucket, known.size, known.crc64nvme::text, NULL::timestamptz,
 	won.track_id IS NOT NULL
-FROM candidates c LEFT JOIN won ON won.track_id = c.id LEFT JOIN won AS known ON known.track_id = c.id AND known.is_known
+FROM candidates c FULL JOIN won ON won.track_id = c.id FULL JOIN (SELECT * FROM won WHERE is_known) AS known ON known.track_id = c.id
 ORDER BY c.id

@@ -20,10 +20,10 @@
 			AND (h.new_path IS DISTINCT FROM t.file_path OR h.recorded_key = h.storage_key AND NOT h.is_purged) OFFSET 0
 	) AS t
 ), notes AS MATERIALIZED (
-	SELECT d.id, moved.track_id, d.removed_at, d.gone_at
-	FROM track_discards d JOIN moved ON d.storage_key = ANY (moved.aliases)
-	WHERE d.backend = 'local'
-	ORDER BY d.storage_key FOR UPDATE OF d
+	SELECT d.id, n.track_id, d.removed_at, d.gone_at
+	FROM (SELECT track_id, unnest(aliases) AS path FROM moved ORDER BY path) AS n CROSS JOIN LATERAL (
+		SELECT id, removed_at, gone_at FROM track_discards WHERE backend = 'local' AND storage_key = n.path FOR UPDATE
+	) AS d
 ), marked AS MATERIALIZED (
 	SELECT track_id, bool_and(gone_at IS NOT NULL) AS is_gone FROM notes WHERE removed_at IS NOT NULL GROUP BY track_id
 ), flipped AS (

@@ -25,10 +25,10 @@
 			AND t.file_path = h.file_path AND t.deleted_at IS NULL OFFSET 0
 	) AS t
 ), notes AS MATERIALIZED (
-	SELECT d.id, moved.track_id, d.storage_key, d.removed_at, d.gone_at
-	FROM track_discards d JOIN moved ON moved.new_key = d.storage_key
-	WHERE d.backend = 's3'
-	ORDER BY d.storage_key FOR UPDATE OF d
+	SELECT d.id, n.track_id, d.removed_at, d.gone_at
+	FROM (SELECT track_id, new_key FROM moved ORDER BY new_key) AS n CROSS JOIN LATERAL (
+		SELECT id, removed_at, gone_at FROM track_discards WHERE backend = 's3' AND storage_key = n.new_key FOR UPDATE
+	) AS d
 ), marked AS MATERIALIZED (
 	SELECT track_id, gone_at IS NOT NULL AS is_gone FROM notes WHERE removed_at IS NOT NULL
 ), flipped AS (

@@ -3,6 +3,6 @@
 told AS (
 	INSERT INTO track_events (track_id, type, data) SELECT track_id, 'moved', data FROM flipped WHERE $2::boolean ORDER BY track_id
 ), wanted AS (
-	DELETE FROM track_discards d USING notes
-	WHERE d.id = notes.id AND notes.removed_at IS NULL AND notes.track_id IN (SELECT track_id FROM flipped)
+	DELETE FROM track_discards d WHERE d.id = ANY (ARRAY(
+		SELECT id FROM notes WHERE removed_at IS NULL AND track_id IN (SELECT track_id FROM flipped)))
 )

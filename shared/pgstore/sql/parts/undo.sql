@@ -6,10 +6,10 @@ kept AS (
 	SET state = 'migrated', direction = CASE m.direction WHEN 'to_local' THEN 'to_s3' ELSE 'to_local' END,
 		file_version = coalesce(m.stored_version, m.file_version), stored_version = NULL,
 		lease_token = NULL, lease_expires_at = NULL, error = NULL
-	FROM undone WHERE m.track_id = undone.track_id AND undone.has_record
+	WHERE m.track_id = ANY (ARRAY(SELECT track_id FROM undone WHERE has_record))
 ), waiting_on AS (
 	UPDATE track_migrations m SET lease_expires_at = least(m.lease_expires_at, now())
-	FROM undone WHERE m.track_id = undone.track_id AND NOT undone.has_record AND undone.waits
+	WHERE m.track_id = ANY (ARRAY(SELECT track_id FROM undone WHERE NOT has_record AND waits))
 ), gone AS (
-	DELETE FROM track_migrations m USING undone WHERE m.track_id = undone.track_id AND NOT undone.has_record AND NOT undone.waits
+	DELETE FROM track_migrations m WHERE m.track_id = ANY (ARRAY(SELECT track_id FROM undone WHERE NOT has_record AND NOT waits))
 )
