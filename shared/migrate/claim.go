@@ -136,14 +136,12 @@ func (r *run) anotherPass(stop context.Context, lull *lull) (bool, error) {
 		return false, err
 	case activity.Direction != r.Mover.Direction():
 		return false, ErrDirectionChanged
-	case gotSome, freed > 0:
-		lull.isIdle = false
-		return true, nil
-	case activity.Leased == 0:
-		// A lease of others may have ended after the last claim and before this look: one more pass.
-		was := lull.isIdle
-		lull.isIdle = true
-		return !was, nil
+	case gotSome, freed > 0, activity.Leased == 0:
+		// A lease of others may have ended after the last claim and before this look: one more pass, unless this one began with
+		// nobody at work, and came to nothing.
+		isOver := lull.isIdle && !gotSome && freed == 0
+		lull.isIdle = activity.Leased == 0
+		return !isOver, nil
 	}
 	lull.isIdle = false
 	// Whoever waits sees each lease of the others end: settled, or dead.
