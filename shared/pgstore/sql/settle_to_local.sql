@@ -4,7 +4,7 @@
 -- that was deleted since is not.
 {{settle_input}}, moved AS MATERIALIZED (
 	SELECT h.*, t.storage_version_id, t.storage_bucket
-	FROM (SELECT * FROM held WHERE state = 'migrated' ORDER BY track_id) AS h CROSS JOIN LATERAL (
+	FROM (SELECT * FROM held WHERE is_copied ORDER BY track_id) AS h CROSS JOIN LATERAL (
 		SELECT t.storage_version_id, t.storage_bucket FROM {{tracks}} t
 		WHERE t.id = h.track_id AND t.storage_backend = 's3' AND t.storage_key = h.storage_key
 			AND t.file_version = h.file_version AND (t.deleted_at IS NULL OR t.deleted_at < h.started_at)
@@ -13,7 +13,7 @@
 	) AS t
 ), locked AS MATERIALIZED (
 	SELECT h.track_id
-	FROM (SELECT * FROM held WHERE state = 'migrated' AND track_id NOT IN (SELECT track_id FROM moved)) AS h CROSS JOIN LATERAL (
+	FROM (SELECT * FROM held WHERE is_copied AND track_id NOT IN (SELECT track_id FROM moved)) AS h CROSS JOIN LATERAL (
 		SELECT FROM {{tracks}} t
 		WHERE t.id = h.track_id AND t.storage_backend = 's3' AND t.storage_key = h.storage_key
 			AND t.file_version = h.file_version AND (t.deleted_at IS NULL OR t.deleted_at < h.started_at)

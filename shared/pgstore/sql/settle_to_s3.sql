@@ -11,7 +11,7 @@
 --
 -- A crash before the commit changes nothing, and after it nothing is left to do.
 {{settle_input}}, moved AS MATERIALIZED (
-	SELECT h.* FROM (SELECT * FROM held WHERE state = 'migrated' ORDER BY track_id) AS h CROSS JOIN LATERAL (
+	SELECT h.* FROM (SELECT * FROM held WHERE is_copied ORDER BY track_id) AS h CROSS JOIN LATERAL (
 		SELECT FROM {{tracks}} t
 		WHERE t.id = h.track_id AND t.storage_backend = 'local' AND t.file_version = h.file_version
 			AND t.file_path = h.file_path AND t.deleted_at IS NULL
@@ -19,7 +19,7 @@
 	) AS t
 ), locked AS MATERIALIZED (
 	SELECT h.track_id
-	FROM (SELECT * FROM held WHERE state = 'migrated' AND track_id NOT IN (SELECT track_id FROM moved)) AS h CROSS JOIN LATERAL (
+	FROM (SELECT * FROM held WHERE is_copied AND track_id NOT IN (SELECT track_id FROM moved)) AS h CROSS JOIN LATERAL (
 		SELECT FROM {{tracks}} t
 		WHERE t.id = h.track_id AND t.storage_backend = 'local' AND t.file_version = h.file_version
 			AND t.file_path = h.file_path AND t.deleted_at IS NULL OFFSET 0
