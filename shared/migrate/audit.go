@@ -72,7 +72,7 @@ type Auditor struct {
 	Bucket ListedBucket
 	Found  func(Finding)
 
-	Elsewhere Elsewhere[Bucket]
+	Elsewhere track.Elsewhere[Bucket]
 }
 
 // Audit compares rows with what is on disk and on S3, both ways. It changes nothing. Bytes
@@ -160,7 +160,7 @@ func (a *audit) lookAt(ctx context.Context, c track.Copies) (*Finding, error) {
 		switch {
 		case errors.Is(err, track.ErrNotFound):
 			kind, detail = RowWithoutBytes, err.Error()
-		case err != nil && !saysNothing(err) && !liesIn(a.Bucket, c.Object):
+		case err != nil && !saysNothing(err) && !track.LiesIn(a.Bucket, c.Object.Bucket):
 			kind, detail = ObjectUnreadable, err.Error() // of the bucket of earlier, and no reason to end here
 		case err != nil:
 			return nil, err

@@ -75,7 +75,7 @@ type Verifier struct {
 	Found   func(Finding)
 	Reached func(after track.ID) // tells how far it came; nil: nobody asks
 
-	Elsewhere Elsewhere[Bucket]
+	Elsewhere track.Elsewhere[Bucket]
 }
 
 // Verify reads the objects of tracks on S3, and their local copies while these are there,
@@ -201,7 +201,7 @@ func (v *verification) compare(ctx context.Context, c track.Copies) (comparison,
 // read reads the object that a row names. As a rule that is the key's current version, and one request is enough; of
 // any other answer it asks what headPinned does.
 func (v *verification) read(ctx context.Context, o *track.StoredObject) (object track.Object, found track.Digest, notCurrent string, err error) {
-	if liesIn(v.Bucket, o) {
+	if track.LiesIn(v.Bucket, o.Bucket) {
 		object, body, err := v.Bucket.Read(ctx, o.Key)
 		if err == nil && (o.VersionID == "" || object.VersionID == o.VersionID) {
 			found, err = digestOf(body, object)

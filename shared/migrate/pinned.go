@@ -8,25 +8,6 @@ import (
 	"trackstore/shared/track"
 )
 
-// Elsewhere returns a bucket of earlier, which a track's row names, by its name. A nil one knows of none.
-type Elsewhere[B Bucket] func(name string) (B, error)
-
-// liesIn reports whether a bucket is the one that an object's row names; a row that names none means it.
-func liesIn(here Bucket, o *track.StoredObject) bool {
-	return o.Bucket == "" || o.Bucket == here.Bucket()
-}
-
-// bucketOf returns the bucket that an object lies in: what its row says, not what is worked with now.
-func bucketOf[B Bucket](o *track.StoredObject, here B, elsewhere Elsewhere[B]) (B, error) {
-	if liesIn(here, o) {
-		return here, nil
-	}
-	if elsewhere == nil {
-		return here, fmt.Errorf("%w: object %q lies in the bucket %s", track.ErrForbidden, o.Key, o.Bucket)
-	}
-	return elsewhere(o.Bucket)
-}
-
 // pinned is an object that a row names, and where it lies.
 type pinned[B Bucket] struct {
 	track.Object
@@ -41,8 +22,8 @@ func (p pinned[B]) digest(ctx context.Context) (track.Digest, error) {
 // headPinned describes the object that a row names, in the bucket that it names. notCurrent is what readers of the key
 // alone get instead of the version that the row pins: a delete marker, as a stray removal leaves it, or a later write.
 // Empty: they get the same. The current version is looked at first, so that nearly always one question is enough.
-func headPinned[B Bucket](ctx context.Context, here B, elsewhere Elsewhere[B], o *track.StoredObject) (p pinned[B], notCurrent string, err error) {
-	if p.bucket, err = bucketOf(o, here, elsewhere); err != nil {
+func headPinned[B Bucket](ctx context.Context, here B, elsewhere track.Elsewhere[B], o *track.StoredObject) (p pinned[B], notCurrent string, err error) {
+	if p.bucket, err = elsewhere.Find(here, o.Bucket); err != nil {
 		return p, "", err
 	}
 	current, err := p.bucket.Head(ctx, o.Key, "")

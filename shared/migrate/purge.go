@@ -68,7 +68,7 @@ type Purger struct {
 	Bucket Bucket
 	Found  func(Finding)
 
-	Elsewhere Elsewhere[Bucket]
+	Elsewhere track.Elsewhere[Bucket]
 
 	Only   []track.ID // the copies of these tracks alone; empty: of all
 	Limit  int        // files that are deleted at most; 0: no limit

@@ -46,7 +46,7 @@ type Repairer struct {
 	Mended  func(c track.Copies, what string) // what was, or in a dry run would be
 	DryRun  bool
 
-	Elsewhere Elsewhere[RepairBucket]
+	Elsewhere track.Elsewhere[RepairBucket]
 }
 
 // Repair mends what is provably safe to mend of tracks on S3, and removes no bytes and no later write:
@@ -78,7 +78,7 @@ type repair struct {
 func (r *repair) repair(ctx context.Context, c track.Copies) error {
 	object, notCurrent, err := headPinned(ctx, r.Bucket, r.Elsewhere, c.Object)
 	switch {
-	case errors.Is(err, track.ErrNotFound), err != nil && !liesIn(r.Bucket, c.Object) && !track.IsRetryable(err):
+	case errors.Is(err, track.ErrNotFound), err != nil && !track.LiesIn(r.Bucket, c.Object.Bucket) && !track.IsRetryable(err):
 		return r.repin(ctx, c, err)
 	case err != nil:
 		return err

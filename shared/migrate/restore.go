@@ -50,7 +50,7 @@ type Restore struct {
 	Bucket    Bucket
 	Bandwidth int64  // bytes a second; 0: no limit
 	Prefer    Prefer // which copy, where that on disk was changed after the move to S3
-	Elsewhere Elsewhere[Bucket]
+	Elsewhere track.Elsewhere[Bucket]
 
 	buffers   *buffers
 	bandwidth *bandwidth
@@ -96,7 +96,7 @@ func (r *Restore) move(ctx context.Context, lease track.Lease) (track.Result, er
 	if result, err := r.keep(ctx, lease); result != nil || err != nil {
 		return result, err
 	}
-	bucket, err := bucketOf(lease.Object, r.Bucket, r.Elsewhere)
+	bucket, err := r.Elsewhere.Find(r.Bucket, lease.Object.Bucket)
 	if err != nil {
 		return nil, err
 	}

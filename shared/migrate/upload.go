@@ -69,7 +69,7 @@ type Upload struct {
 	Files     Files
 	Bucket    Bucket
 	Large     LargeBucket
-	Elsewhere Elsewhere[Bucket]
+	Elsewhere track.Elsewhere[Bucket]
 	Sniff     Sniffer
 	Bandwidth int64         // bytes a second; 0: no limit
 	Rest      time.Duration // how long a file is left alone after its last change; 0: ten seconds
@@ -176,7 +176,7 @@ func (u *Upload) hasToRest(id track.ID, file track.FileIdentity) time.Duration {
 // findAgain looks, where a file is missing, for the object with the bytes of this file version that
 // a move of earlier recorded (R10): the row points at it again if it has the recorded digest.
 func (u *Upload) findAgain(ctx context.Context, known track.StoredObject, missing error) (track.Result, error) {
-	bucket, err := bucketOf(&known, u.Bucket, u.Elsewhere)
+	bucket, err := u.Elsewhere.Find(u.Bucket, known.Bucket)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,25 +18,27 @@ func (s *Store) Purgeable(ctx context.Context, grace time.Duration) iter.Seq2[tr
 }
 
 // Mark is that of migrate.Purges.
-func (s *Store) Mark(ctx context.Context, doomed []track.DoomedFile, grace time.Duration) (marked []bool, err error) {
-	input, err := inputOf(doomed, func(d track.DoomedFile) []string { return d.Marks })
-	if err == nil {
-		marked, err = s.numbers(ctx, len(doomed), s.sql("mark_local_copies"), input, grace)
-	}
-	return marked, s.failure("mark local copies", err)
+func (s *Store) Mark(ctx context.Context, doomed []track.DoomedFile, grace time.Duration) ([]bool, error) {
+	return s.which(ctx, "mark local copies", s.sql("mark_local_copies"), doomed, marksOf, grace)
 }
 
 // InUse is that of migrate.Purges.
-func (s *Store) InUse(ctx context.Context, files []track.DoomedFile, grace time.Duration) (inUse []bool, err error) {
-	input, err := inputOf(files, func(d track.DoomedFile) []string { return d.Names })
-	if err == nil {
-		inUse, err = s.numbers(ctx, len(files), s.sql("files_in_use"), grace, input)
-	}
-	return inUse, s.failure("see who uses files", err)
+func (s *Store) InUse(ctx context.Context, files []track.DoomedFile, grace time.Duration) ([]bool, error) {
+	return s.which(ctx, "see who uses files", s.sql("files_in_use"), files, namesOf, grace)
 }
 
-// inputOf writes files for a statement, with their numbers from 0 on.
-func inputOf(files []track.DoomedFile, paths func(track.DoomedFile) []string) (string, error) {
+// IsMarked is that of migrate.Purges.
+func (s *Store) IsMarked(ctx context.Context, files []track.DoomedFile) ([]bool, error) {
+	return s.which(ctx, "look at marks once more", s.sql("are_marked"), files, marksOf)
+}
+
+func marksOf(d track.DoomedFile) []string { return d.Marks }
+
+func namesOf(d track.DoomedFile) []string { return d.Names }
+
+// which runs a statement that takes files, with some of their paths, as the last of its arguments, and answers with the numbers
+// of those that it is so of.
+func (s *Store) which(ctx context.Context, op, sql string, files []track.DoomedFile, paths func(track.DoomedFile) []string, args ...any) (so []bool, err error) {
 	input := make([]map[string]any, len(files))
 	for i, d := range files {
 		input[i] = map[string]any{
@@ -43,31 +46,21 @@ func inputOf(files []track.DoomedFile, paths func(track.DoomedFile) []string) (s
 		}
 	}
 	text, err := json.Marshal(input)
-	return string(text), err
-}
-
-// numbers runs a statement that answers with some of the numbers below n, and tells which.
-func (s *Store) numbers(ctx context.Context, n int, sql string, args ...any) (said []bool, err error) {
+	if err != nil {
+		return nil, err
+	}
+	args = slices.Concat([]any{s.freshPlan()}, args, []any{string(text)})
 	err = retry(ctx, func() error {
-		rows, err := s.pool.Query(ctx, sql, append([]any{s.freshPlan()}, args...)...)
+		rows, err := s.pool.Query(ctx, sql, args...)
 		if err != nil {
 			return err
 		}
-		said = make([]bool, n)
+		so = make([]bool, len(files))
 		var number int
-		_, err = pgx.ForEachRow(rows, []any{&number}, func() error { said[number] = true; return nil })
+		_, err = pgx.ForEachRow(rows, []any{&number}, func() error { so[number] = true; return nil })
 		return err
 	})
-	return said, err
-}
-
-// IsMarked is that of migrate.Purges.
-func (s *Store) IsMarked(ctx context.Context, files []track.DoomedFile) (marked []bool, err error) {
-	input, err := inputOf(files, func(d track.DoomedFile) []string { return d.Marks })
-	if err == nil {
-		marked, err = s.numbers(ctx, len(files), s.sql("are_marked"), input)
-	}
-	return marked, s.failure("look at marks once more", err)
+	return so, s.failure(op, err)
 }
 
 // Unlinked is that of migrate.Purges.

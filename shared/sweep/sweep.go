@@ -146,11 +146,11 @@ type Backend interface {
 type Config struct {
 	Store     Store
 	Confirm   Confirmer
-	Elsewhere func(bucket string) (Backend, error) // a bucket of earlier, which notes name; nil: none is known
-	Backends  map[string]Backend                   // by name: track.Local, track.S3; what lies on others is left alone
-	Paths     track.NeededFiles                    // of track.Local
-	Grace     time.Duration                        // how long discarded bytes stay
-	UploadTTL time.Duration                        // after which a multipart upload is stale
+	Elsewhere track.Elsewhere[Backend]
+	Backends  map[string]Backend // by name: track.Local, track.S3; what lies on others is left alone
+	Paths     track.NeededFiles  // of track.Local
+	Grace     time.Duration      // how long discarded bytes stay
+	UploadTTL time.Duration      // after which a multipart upload is stale
 	Log       *slog.Logger
 	Metrics   *metrics.Emitter // nil: none are written
 }

@@ -7,21 +7,10 @@ import (
 	"trackstore/shared/track"
 )
 
-// backendOf returns where the bytes of a note lie: what it says, not the bucket that is worked with now.
-func (r *run) backendOf(b Backend, d track.Discard) (Backend, error) {
-	if d.Bucket == "" || d.Bucket == b.Bucket() {
-		return b, nil
-	}
-	if r.Elsewhere == nil {
-		return nil, errors.New("it lies in another bucket, " + d.Bucket)
-	}
-	return r.Elsewhere(d.Bucket)
-}
-
 // removeIn is removeOne in the place that the note names. A bucket of earlier may be out of reach, or gone: then
 // the note stays, and fails no sweep.
 func (r *run) removeIn(b Backend, d track.Discard) (gone bool, noted int64, err error) {
-	its, err := r.backendOf(b, d)
+	its, err := r.Elsewhere.Find(b, d.Bucket)
 	if err == nil {
 		gone, noted, err = r.removeOne(its, d)
 	}

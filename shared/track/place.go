@@ -33,3 +33,23 @@ func ParsePlaceID(content []byte) (ID, error) {
 	}
 	return id, nil
 }
+
+// LiesIn reports whether bytes lie in the bucket here, by the name of a bucket that their row or note has; one that has
+// none means it.
+func LiesIn(here interface{ Bucket() string }, name string) bool {
+	return name == "" || name == here.Bucket()
+}
+
+// Elsewhere returns a bucket of earlier, which rows and notes name, by its name. A nil one knows of none.
+type Elsewhere[B interface{ Bucket() string }] func(name string) (B, error)
+
+// Find returns the bucket that bytes lie in: the one that their row or note names, and not the one that is worked with now.
+func (e Elsewhere[B]) Find(here B, name string) (found B, err error) {
+	switch {
+	case LiesIn(here, name):
+		return here, nil
+	case e == nil:
+		return found, fmt.Errorf("%w: it lies in another bucket, %s", ErrForbidden, name)
+	}
+	return e(name)
+}

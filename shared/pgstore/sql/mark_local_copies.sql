@@ -4,11 +4,11 @@
 --
 -- The rows are locked in the order of their ids, as every statement does it that locks several.
 WITH input AS MATERIALIZED (
-	SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (number int, track_id uuid, file_version bigint, storage_key text, file_path text, paths text[])
+	SELECT * FROM jsonb_to_recordset($2::jsonb) AS i (number int, track_id uuid, file_version bigint, storage_key text, file_path text, paths text[])
 ), held AS MATERIALIZED (
 	SELECT i.number, i.track_id, i.paths FROM (SELECT * FROM input ORDER BY track_id) AS i CROSS JOIN LATERAL (
 		SELECT m.track_id FROM track_migrations m JOIN {{tracks}} t ON t.id = m.track_id
-		WHERE m.track_id = i.track_id AND {{is_purgeable}} AND m.finished_at <= now() - $2::interval
+		WHERE m.track_id = i.track_id AND {{is_purgeable}} AND m.finished_at <= now() - $1::interval
 			AND m.file_version = i.file_version AND m.storage_key = i.storage_key AND t.file_path = i.file_path
 		FOR UPDATE OF m
 	) AS m
