@@ -125,7 +125,7 @@ func benchmarkClaim(b *testing.B, store *pgstore.Store, sql *pgxpool.Pool) {
 	for i := 0; b.Loop(); i++ {
 		s := &ahead[i%len(ahead)]
 		got, took := claim(*s)
-		if s.After = got.Last; len(got.Leases) == spec.Limit {
+		if s.After = got.Last; len(got.Leases) > 0 {
 			claims = append(claims, took)
 		}
 		if !got.More {
