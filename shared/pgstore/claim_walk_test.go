@@ -3,7 +3,9 @@ package pgstore_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,7 +138,7 @@ func execute(t testing.TB, sql *pgxpool.Pool, statement string, args ...any) (ro
 	return tag.RowsAffected()
 }
 
-// explained returns the plan of a claim that it carries out and takes back, and how many pages that read.
+// explained returns the plan of a claim, as a connection keeps it, that it carries out and takes back, and how many pages that read.
 func explained(t testing.TB, store *pgstore.Store, sql *pgxpool.Pool, spec track.ClaimSpec) (plan []byte, read int) {
 	t.Helper()
 	statement, args := store.ClaimStatement(spec)
@@ -145,7 +147,26 @@ func explained(t testing.TB, store *pgstore.Store, sql *pgxpool.Pool, spec track
 		t.Fatal(err)
 	}
 	defer tx.Rollback(t.Context()) //nolint:errcheck // at the latest when the pool closes
-	if err := tx.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+statement, args...).Scan(&plan); err != nil {
+	values := make([]string, len(args))
+	for i, arg := range args {
+		switch v := arg.(type) {
+		case track.ID:
+			values[i] = "nullif('" + v.String() + "'::uuid, '" + track.ID{}.String() + "')"
+		case []string:
+			values[i] = "'{" + strings.Join(v, ",") + "}'"
+		default: // a duration, a boolean, a number
+			values[i] = fmt.Sprintf("'%v'", v)
+		}
+	}
+	for _, sql := range []string{store.Statement("plan_look_ups"), "PREPARE claim AS " + statement} {
+		if _, err := tx.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE claim ("+strings.Join(values, ", ")+")").Scan(&plan); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "DEALLOCATE claim"); err != nil {
 		t.Fatal(err)
 	}
 	var parsed []struct {
