@@ -33,7 +33,7 @@ import (
 func BenchmarkFirstURL(b *testing.B) {
 	p, w := &programs{dir: b.TempDir()}, newWorld(b, testenv.Postgres(b))
 	open := w.event("presign-upload/events/open-put.json")
-	plain := w.env()
+	plain := append(w.env(), "UPLOAD_MAX_PENDING=1000") // they stay open
 	secret := slices.DeleteFunc(slices.Clone(plain), func(variable string) bool { return strings.HasPrefix(variable, "DATABASE_URL=") })
 	secret = append(secret, newSecretsManager(b, w.url)...)
 	var starts, withSecret, first, warm []time.Duration
