@@ -85,7 +85,8 @@ func TestAKillOncePartsAreAFile(t *testing.T) {
 		w := newWorld(t)
 		song := filepath.Join(w.root, "../song.wav")
 		w.write("../song.wav", audiotest.WAV(2, 1))
-		var receiver *exec.Cmd
+		alive, kill := context.WithCancel(t.Context())
+		defer kill()
 		line := proxy.Around(t, w.getenv("AWS_S3_ENDPOINT"), func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				if r.Method != http.MethodPost || !r.URL.Query().Has("uploadId") {
@@ -97,10 +98,11 @@ func TestAKillOncePartsAreAFile(t *testing.T) {
 				if answer.Code != http.StatusOK {
 					t.Errorf("the parts are not put together: %d %s", answer.Code, answer.Body)
 				}
-				_ = receiver.Process.Kill()
+				kill()
+				<-r.Context().Done() // until it is dead
 			})
 		})
-		receiver = exec.CommandContext(t.Context(), filepath.Join(w.programs, "receiver"), track.S3, song)
+		receiver := exec.CommandContext(alive, filepath.Join(w.programs, "receiver"), track.S3, song)
 		receiver.Env = append(slices.Clone(w.env), "PATH="+os.Getenv("PATH"), "HOME="+w.TempDir(), "AWS_S3_ENDPOINT="+line)
 		if out, _ := receiver.CombinedOutput(); receiver.ProcessState.ExitCode() != -1 {
 			t.Errorf("it was not killed: %s", out)
