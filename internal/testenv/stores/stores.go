@@ -101,6 +101,15 @@ var Owner = track.NewID()
 // Ticket opens an upload of a WAV file for a track, a new one where trackID is zero.
 func (s Set) Ticket(trackID track.ID, backend string, change ...func(*track.Ticket)) track.Upload {
 	s.T.Helper()
+	u, err := s.Open(trackID, backend, change...)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return u
+}
+
+// Open is Ticket where the track may be gone.
+func (s Set) Open(trackID track.ID, backend string, change ...func(*track.Ticket)) (track.Upload, error) {
 	t := track.Ticket{Life: time.Hour, MaxPending: 10_000}
 	t.ID, t.TrackID, t.UserID = track.NewID(), trackID, Owner
 	t.Method, t.Backend, t.MaxSize, t.Format, t.ContentType = track.MethodPut, backend, 1<<30, track.WAV, track.WAV.ContentType()
@@ -111,11 +120,7 @@ func (s Set) Ticket(trackID track.ID, backend string, change ...func(*track.Tick
 	for _, f := range change {
 		f(&t)
 	}
-	u, err := s.Store.OpenUpload(s.T.Context(), t)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	return u
+	return s.Store.OpenUpload(s.T.Context(), t)
 }
 
 // Backend returns a backend by its name.
