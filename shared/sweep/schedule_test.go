@@ -87,7 +87,7 @@ func TestSchedulesOnTheStack(t *testing.T) {
 				},
 				func() {
 					if random.IntN(3) == 0 {
-						second, err := r.Open(first.TrackID, track.S3)
+						second, err := r.TryTicket(first.TrackID, track.S3)
 						if errors.Is(err, track.ErrNotFound) && ago >= grace-time.Second { // a sweep has deleted the track that got no file
 							return
 						} else if err != nil {

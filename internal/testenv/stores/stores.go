@@ -101,15 +101,15 @@ var Owner = track.NewID()
 // Ticket opens an upload of a WAV file for a track, a new one where trackID is zero.
 func (s Set) Ticket(trackID track.ID, backend string, change ...func(*track.Ticket)) track.Upload {
 	s.T.Helper()
-	u, err := s.Open(trackID, backend, change...)
+	u, err := s.TryTicket(trackID, backend, change...)
 	if err != nil {
 		s.T.Fatal(err)
 	}
 	return u
 }
 
-// Open is Ticket where the track may be gone.
-func (s Set) Open(trackID track.ID, backend string, change ...func(*track.Ticket)) (track.Upload, error) {
+// TryTicket is Ticket where the track may be gone.
+func (s Set) TryTicket(trackID track.ID, backend string, change ...func(*track.Ticket)) (track.Upload, error) {
 	t := track.Ticket{Life: time.Hour, MaxPending: 10_000}
 	t.ID, t.TrackID, t.UserID = track.NewID(), trackID, Owner
 	t.Method, t.Backend, t.MaxSize, t.Format, t.ContentType = track.MethodPut, backend, 1<<30, track.WAV, track.WAV.ContentType()
