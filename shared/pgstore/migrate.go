@@ -76,7 +76,7 @@ func (s *Store) claimStatement(spec track.ClaimSpec) (sql string, args []any) {
 	} else {
 		sql = s.sql("claim_to_s3")
 	}
-	return limited(sql, (spec.Limit+99)/100*100), args
+	return limited(sql, (spec.Limit+99)/100*100), args // one text for each hundred: see claim_to_s3
 }
 
 // mostRanges is how many ranges of ids are walked in turn. S3 takes 3,500 writes a second for each range of keys

@@ -36,9 +36,9 @@ func marksOf(d track.DoomedFile) []string { return d.Marks }
 
 func namesOf(d track.DoomedFile) []string { return d.Names }
 
-// which runs a statement that takes files, with some of their paths, as the last of its arguments, and answers with the numbers
-// of those that it is so of.
-func (s *Store) which(ctx context.Context, op, sql string, files []track.DoomedFile, paths func(track.DoomedFile) []string, args ...any) (so []bool, err error) {
+// which runs a statement that takes files, with some of their paths, as the last of its arguments, and returns for each file
+// whether its number is in the answer.
+func (s *Store) which(ctx context.Context, op, sql string, files []track.DoomedFile, paths func(track.DoomedFile) []string, args ...any) (isOne []bool, err error) {
 	input := make([]map[string]any, len(files))
 	for i, d := range files {
 		input[i] = map[string]any{
@@ -55,12 +55,12 @@ func (s *Store) which(ctx context.Context, op, sql string, files []track.DoomedF
 		if err != nil {
 			return err
 		}
-		so = make([]bool, len(files))
+		isOne = make([]bool, len(files))
 		var number int
-		_, err = pgx.ForEachRow(rows, []any{&number}, func() error { so[number] = true; return nil })
+		_, err = pgx.ForEachRow(rows, []any{&number}, func() error { isOne[number] = true; return nil })
 		return err
 	})
-	return so, s.failure(op, err)
+	return isOne, s.failure(op, err)
 }
 
 // Unlinked is that of migrate.Purges.

@@ -14,8 +14,8 @@ import (
 )
 
 // BenchmarkUpdates updates 100,000 tracks as a platform does, which does not touch what is trackstore's: in one statement,
-// and one by one, each in turns with trackstore's triggers and without. It prints what Postgres takes of the processor for each track, whatever else the
-// machine does, and that over what it takes without the triggers.
+// and one by one, each in turns with trackstore's triggers and without. It prints what Postgres takes of the processor for each
+// track, whatever else the machine does, and that over what it takes without the triggers.
 func BenchmarkUpdates(b *testing.B) {
 	const rows = 100_000
 	url := testenv.Postgres(b)

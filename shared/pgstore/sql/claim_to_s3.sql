@@ -3,8 +3,8 @@
 --
 -- OFFSET 0 keeps the planner from reading track_migrations from its beginning, in step with
 -- tracks, and from reading all of it: a hundred look-ups cost less, however large it is. A
--- limit is part of the text, for the planner takes a parameter to be a tenth of the table; the one that holds, $8, is
--- none, so that smaller claims are no statements of their own.
+-- limit is part of the text, for the planner takes a parameter to be a tenth of the table. The limit that holds is the
+-- parameter $8 all the same, so that smaller claims are no statements of their own.
 --
 -- A live lease keeps a track from being claimed, whatever version it is for: its holder
 -- still writes. A failure keeps one file version. Everything else is free: no row at all,
