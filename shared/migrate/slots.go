@@ -9,8 +9,8 @@ import (
 
 // slots decides how many copies run at once. Where a number is asked for, that is it. Else it finds out how many pay off: as
 // many as S3 settles in the time that a copy takes when none has to queue, and as many again, for what comes unevenly. Both
-// are measured. It begins with few, and has found them after three or four round trips. It is halved when S3 says that it is too
-// much.
+// are measured. It begins with few, adds more at a steady pace until the first answer is there, and has found how many pay off
+// a round trip or two later. It is halved when S3 says that it is too much.
 type slots struct {
 	mu      sync.Mutex
 	max     int
@@ -20,8 +20,9 @@ type slots struct {
 	changed chan struct{} // closed when a slot may have become free
 	wanted  bool          // since the window began, somebody had to wait
 
-	// The window that is measured: as many copies as there are slots.
+	// The window that is measured.
 	since time.Time
+	count int // of so many copies, at least
 	ended int
 	took  time.Duration // all of them together
 
@@ -33,6 +34,13 @@ type slots struct {
 
 const (
 	firstSlots = 16
+	// Until the first answer is there, as many again are added each firstPace, up to mostUnanswered. What is far away is sent
+	// that many by then; what is near has answered; and what is slow has them in a queue, and answers the first ones as if
+	// there were no others.
+	firstPace      = 6 * time.Millisecond
+	mostUnanswered = 256
+	// firstWindow is how many copies tell what the next ones may be, while nothing else does.
+	firstWindow = 4 * firstSlots
 	// firstGain is how many times as many are tried as long as that brings much more.
 	firstGain, steadyGain = 4, 2
 	muchMore              = 1.5
@@ -48,6 +56,7 @@ func newSlots(workers int) *slots {
 		s.max, s.isFixed = mostWorkers(), false
 		s.limit = min(firstSlots, s.max)
 	}
+	s.count = s.limit
 	return s
 }
 
@@ -79,6 +88,7 @@ func (s *slots) acquire(ctx context.Context) error {
 		if s.used < s.limit {
 			if s.since.IsZero() {
 				s.since = time.Now()
+				time.AfterFunc(firstPace, s.addUnanswered)
 			}
 			s.used++
 			s.mu.Unlock()
@@ -92,6 +102,25 @@ func (s *slots) acquire(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// addUnanswered adds slots, again and again, until there is a first answer.
+func (s *slots) addUnanswered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	most := min(mostUnanswered, s.max)
+	if s.isFixed || s.ended > 0 || s.alone > 0 || !s.throttled.IsZero() || s.limit >= most {
+		return
+	}
+	s.limit = min(s.limit+firstSlots, most)
+	s.tell()
+	time.AfterFunc(firstPace, s.addUnanswered)
+}
+
+// tell wakes whoever waits for a slot.
+func (s *slots) tell() {
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
 // release gives a slot back after a copy that took so long, and tells whether S3 complained. One that came to nothing, and
@@ -112,22 +141,33 @@ func (s *slots) release(took time.Duration, throttled bool) {
 	case took > 0:
 		s.ended++
 		s.took += took
-		if elapsed := now.Sub(s.since); s.ended >= s.limit && elapsed >= shortestWindow {
+		if elapsed := now.Sub(s.since); s.ended >= s.count && elapsed >= shortestWindow {
 			s.adapt(now, float64(s.ended)/elapsed.Seconds(), s.took/time.Duration(s.ended))
 			s.begin(now)
 		}
 	}
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.tell()
 }
 
-// begin begins a window.
-func (s *slots) begin(now time.Time) { s.since, s.ended, s.took, s.wanted = now, 0, 0, false }
+// begin begins a window: of as many copies as there are slots, so that what these bring is seen.
+func (s *slots) begin(now time.Time) {
+	s.since, s.ended, s.took, s.wanted = now, 0, 0, false
+	s.count = s.limit
+	if s.rate == 0 {
+		s.count = min(s.limit, firstWindow)
+	}
+}
 
 // adapt looks at the window that has just ended: at so many copies a second, which took so long.
 func (s *slots) adapt(now time.Time, rate float64, took time.Duration) {
-	if s.alone == 0 || took < s.alone {
+	isFirst := s.alone == 0
+	if isFirst || took < s.alone {
 		s.alone = took
+	}
+	if isFirst && s.limit > firstSlots && !s.isFixed {
+		// They were few, and are answered. The others will be at the pace at which they were begun, if S3 keeps up with it.
+		s.gain = steadyGain
+		return
 	}
 	if !s.wanted || now.Sub(s.throttled) < calm {
 		return // whatever the rate is, it is not these slots'

@@ -2,6 +2,8 @@ package migrate
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,9 +19,9 @@ func workFor(s *slots, d time.Duration, takes func(atOnce int) time.Duration) {
 	for s.acquire(ctx) == nil {
 		running++
 		go func() {
-			took := takes(s.size())
-			time.Sleep(took)
-			s.release(took, false)
+			began := time.Now()
+			time.Sleep(takes(s.size()))
+			s.release(time.Since(began), false)
 			done <- struct{}{}
 		}()
 		for drained := false; !drained; {
@@ -36,6 +38,22 @@ func workFor(s *slots, d time.Duration, takes func(atOnce int) time.Duration) {
 	}
 }
 
+// queue is a server that takes so many copies at once, for d each: the others wait for their turn.
+func queue(atOnce int, d time.Duration) func(int) time.Duration {
+	var mu sync.Mutex
+	free := make([]time.Time, atOnce)
+	return func(int) time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		slices.SortFunc(free, time.Time.Compare)
+		if free[0].Before(time.Now()) {
+			free[0] = time.Now()
+		}
+		free[0] = free[0].Add(d)
+		return time.Until(free[0])
+	}
+}
+
 func TestSlotsGrowWhileThatIsFaster(t *testing.T) {
 	t.Parallel()
 	constant := func(d time.Duration) func(int) time.Duration { return func(int) time.Duration { return d } }
@@ -49,6 +67,8 @@ func TestSlotsGrowWhileThatIsFaster(t *testing.T) {
 		"--workers":                         {20, 20, 20, time.Millisecond, constant(50 * time.Millisecond)},
 		"more than it would find by itself": {2000, 2000, 2000, time.Second, constant(50 * time.Millisecond)},
 		"a server that takes 16 at once":    {AsManyAsPay, 16, 40, 20 * time.Second, func(n int) time.Duration { return time.Duration(n) * 3 * time.Millisecond }},
+		"one that is far away, at once":     {AsManyAsPay, 400, mostWorkers(), 210 * time.Millisecond, constant(80 * time.Millisecond)},
+		"16 at once, and others in a queue": {AsManyAsPay, 16, 40, 20 * time.Second, queue(16, 100*time.Millisecond)},
 		"one that takes 100 at a distance": {AsManyAsPay, 150, 300, 2 * time.Second, func(n int) time.Duration {
 			return max(80*time.Millisecond, time.Duration(n)*800*time.Microsecond)
 		}},
