@@ -23,7 +23,7 @@ func (r *run) claimAll(stop context.Context, leases chan<- []track.Lease) error 
 				return err
 			}
 		}
-		limit := min(claimBatch, 2*r.slots.size()) // what is claimed here, other processes do not get
+		limit := min(claimBatch, 4*r.slots.size()) // what is claimed here, other processes do not get
 		limit = min(limit, r.job.Limit-claimed)
 		if limit <= 0 {
 			return nil
@@ -109,7 +109,7 @@ func (r *run) anotherPass(stop context.Context, lull *lull) (bool, error) {
 				return false, err
 			}
 		}
-		if pause(stop, 10*time.Millisecond) != nil {
+		if pause(stop, time.Millisecond) != nil {
 			return false, nil
 		}
 	}
