@@ -13,12 +13,12 @@ import (
 	"trackstore/shared/track"
 )
 
-// lookedAt says where to go on after looking at a number of rows, at most limit, up to the position last.
-func lookedAt(looked, limit int, last string) track.LookedAt {
-	if looked < limit {
-		last = ""
+// lookedAt says what was looked at after a position: so many rows, at most limit, up to the position last.
+func lookedAt(after string, looked, limit int, last string) track.LookedAt {
+	if looked == 0 {
+		last = after
 	}
-	return track.LookedAt{Rows: looked, Next: last}
+	return track.LookedAt{Rows: looked, Last: last, IsEnd: looked < limit}
 }
 
 // DeletedBytes looks at up to limit tracks that were deleted longer than grace ago, from a position on, and returns what
@@ -41,21 +41,21 @@ func (s *Store) DeletedBytes(ctx context.Context, grace time.Duration, after str
 	for i, r := range rows {
 		left[i] = track.Discard{TrackID: r.TrackID, Backend: r.Backend, Key: r.Key, Reason: r.Reason, DiscardedAt: r.DiscardedAt, Bucket: r.Bucket}
 	}
-	return left, lookedAt(looked, limit, last), s.failure("deleted tracks", err)
+	return left, lookedAt(after, looked, limit, last), s.failure("deleted tracks", err)
 }
 
-// SettleNewTracks looks at up to limit uploads that came to nothing, from a position on, for tracks that never got a file.
-// It fails those that still wait, and marks those as deleted that nothing was opened for, or sent to, for longer than grace.
+// SettleNewTracks looks at up to limit uploads that came to nothing longer than age ago, from a position on, for tracks that
+// never got a file. It fails those that still wait, and marks those as deleted that nothing was opened for, or sent to, for longer than grace.
 // It returns the number of either. One that the platform's table refuses holds up no other: the error joins what it says of
 // each, and the others were looked at all the same.
-func (s *Store) SettleNewTracks(ctx context.Context, grace time.Duration, after string, limit int) (failed, deleted int64, of track.LookedAt, err error) {
+func (s *Store) SettleNewTracks(ctx context.Context, grace, age time.Duration, after string, limit int) (failed, deleted int64, of track.LookedAt, err error) {
 	var (
 		looked             int
 		last               string
 		waiting, abandoned []track.ID
 	)
 	err = retry(ctx, func() error {
-		return s.pool.QueryRow(ctx, limited(s.sql("new_tracks"), limit), grace, after).Scan(&looked, &last, &waiting, &abandoned)
+		return s.pool.QueryRow(ctx, limited(s.sql("new_tracks"), limit), grace, after, age).Scan(&looked, &last, &waiting, &abandoned)
 	})
 	if err != nil {
 		return 0, 0, track.LookedAt{}, s.failure("new tracks that nothing comes for", err)
@@ -74,7 +74,7 @@ func (s *Store) SettleNewTracks(ctx context.Context, grace time.Duration, after 
 		})
 		return n, s.pool.SendBatch(ctx, &batch).Close()
 	})
-	return failed, deleted, lookedAt(looked, limit, last), s.failure("new tracks that nothing comes for", errors.Join(err, problem))
+	return failed, deleted, lookedAt(after, looked, limit, last), s.failure("new tracks that nothing comes for", errors.Join(err, problem))
 }
 
 // eachRefusable changes rows by a statement that may be refused for one of them, and returns how many were changed.

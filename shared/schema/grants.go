@@ -54,7 +54,7 @@ var grants = []struct {
 		{"track_sweep_positions", []string{"SELECT", "INSERT", "UPDATE"}},
 		{"tracks", []string{"SELECT", "UPDATE (deleted_at, " + storageColumns + ")"}}, discards, places, adoption, tellEvents,
 		{"track_uploads", []string{"SELECT", "UPDATE", "DELETE"}},
-		{"track_migrations", []string{"SELECT"}},
+		{"track_migrations", []string{"SELECT", "DELETE"}},
 		{"track_migration_direction", []string{"SELECT"}},
 		{"track_migration_ranges", []string{"SELECT"}},
 		{"track_events", []string{"SELECT", "UPDATE", "DELETE"}},

@@ -14,7 +14,7 @@ import (
 // noteDeleted notes the bytes of tracks that were deleted, by trackstore or by the
 // platform, longer than the grace ago. Nothing is removed here.
 func (r *run) noteDeleted() {
-	r.rounds("deleted tracks", func(after string) (track.LookedAt, error) {
+	r.rounds("deleted tracks", func(after string, _ bool) (track.LookedAt, error) {
 		left, of, err := r.Store.DeletedBytes(r.ctx, r.Grace, after, partSize)
 		if err != nil {
 			return of, err
@@ -73,10 +73,6 @@ func (r *run) sweepDiscards(name string, b Backend) {
 			again = r.remove(b, due) || again
 		}
 	}
-	if r.DryRun {
-		return
-	}
-	r.forget()
 }
 
 // remove removes the bytes of due notes, unless something names them again. It reports

@@ -1,6 +1,7 @@
 package sweep_test
 
 import (
+	"errors"
 	"testing"
 
 	"trackstore/shared/track"
@@ -46,6 +47,61 @@ func TestRecordsThatAreOldAreForgotten(t *testing.T) {
 	}
 	if object, err := r.S3.Head(t.Context(), old.Key, ""); err != nil || object.Size == 0 {
 		t.Errorf("its object: %+v, %v", object, err)
+	}
+}
+
+// However much has come since the last sweep, one sweep removes it: else a table grows for ever where more comes than one
+// batch has.
+func TestASweepForgetsAllThatIsOld(t *testing.T) {
+	t.Parallel()
+	const many = "generate_series(1, 4500)"
+	r := newRig(t)
+	r.Exec(`INSERT INTO track_uploads (id, track_id, user_id, state, method, backend, storage_key, size, max_size, format, content_type, expires_at, created_at, finished_at)
+		SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'aborted', 'put', 's3', 'uploads/' || n || '.wav', 1, 1, 'wav', 'audio/wav',
+			now() - interval '99 days', now() - interval '100 days', now() - interval '91 days' FROM ` + many + ` AS n`)
+	r.Exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at, removed_at, gone_at)
+		SELECT gen_random_uuid(), 's3', 'tracks/' || n, 'orphaned', now() - interval '90 days', now() - interval '80 days', now() - interval '80 days' FROM ` + many + ` AS n`)
+	r.Exec(`INSERT INTO track_events (track_id, type, data, created_at) SELECT gen_random_uuid(), 'ready', '{}', now() - interval '31 days' FROM ` + many)
+	r.Exec(`INSERT INTO companion_sessions (token_hash, user_id, created_at, expires_at)
+		SELECT sha256(n::text::bytea), gen_random_uuid(), now() - interval '2 days', now() - interval '1 hour' FROM ` + many + ` AS n`)
+	r.sweep()
+	for _, table := range []string{"track_uploads", "track_discards", "track_events", "companion_sessions"} {
+		if got := r.query("SELECT count(*) FROM " + table); got != "0" {
+			t.Errorf("%s rows of %s are left", got, table)
+		}
+	}
+}
+
+// Of a track whose row was deleted outright nothing is kept for ever; of one that is only marked as deleted, its
+// record, and a note that it was looked at.
+func TestNothingIsKeptOfATrackThatWasRemoved(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	removed, marked := r.Ticket(track.ID{}, track.S3), r.Ticket(track.ID{}, track.S3)
+	for _, u := range []track.Upload{removed, marked} {
+		r.put(track.S3, u.Key)
+		if _, err := r.config.Confirm.ConfirmEach(t.Context(), []track.ID{u.ID}, false); err != nil {
+			t.Fatal(err)
+		}
+		r.Exec(`INSERT INTO track_migrations (track_id, direction, file_version, state, storage_key, size, crc64nvme, started_at, finished_at)
+			VALUES ($1, 'to_s3', 1, 'migrated', 'tracks/x', 1, '0123456789abcdef', now(), now())`, u.TrackID)
+	}
+	r.Exec(`DELETE FROM tracks WHERE id = $1`, removed.TrackID)
+	r.Exec(`UPDATE tracks SET deleted_at = now() - interval '60 days' WHERE id = $1`, marked.TrackID)
+	for range 3 { // bytes, their notes, the last note
+		r.Exec(`UPDATE track_discards SET discarded_at = discarded_at - interval '60 days', removed_at = removed_at - interval '60 days', gone_at = gone_at - interval '60 days'`)
+		r.sweep()
+	}
+	for id, want := range map[track.ID]string{removed.TrackID: "0 0", marked.TrackID: "1 1"} {
+		if got := r.query(`SELECT (SELECT count(*) FROM track_migrations WHERE track_id = '` + id.String() + `') || ' ' ||
+			(SELECT count(*) FROM track_discards WHERE track_id = '` + id.String() + `')`); got != want {
+			t.Errorf("records and notes of %s: %s, want %s", id, got, want)
+		}
+	}
+	for _, u := range []track.Upload{removed, marked} {
+		if _, err := r.S3.Head(t.Context(), u.Key, ""); !errors.Is(err, track.ErrNotFound) {
+			t.Errorf("the object: %v", err)
+		}
 	}
 }
 

@@ -110,8 +110,12 @@ func (r *run) settleNewTracks() {
 	if r.DryRun {
 		return
 	}
-	r.rounds("new tracks", func(after string) (track.LookedAt, error) {
-		_, deleted, of, err := r.Store.SettleNewTracks(r.ctx, r.Grace, after, partSize)
+	r.rounds("new tracks", func(after string, again bool) (track.LookedAt, error) {
+		age := r.Grace + time.Hour // the bytes have gone by then
+		if again {
+			age = 0
+		}
+		_, deleted, of, err := r.Store.SettleNewTracks(r.ctx, r.Grace, age, after, partSize)
 		r.counts.Abandoned += int(deleted)
 		return of, err
 	})

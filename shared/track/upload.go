@@ -14,8 +14,9 @@ type LookSpec struct {
 
 // LookedAt is the part of a table that a sweep has looked at: a large table takes several sweeps.
 type LookedAt struct {
-	Rows int
-	Next string // where the next part begins; empty: at the first row, for this was the last part
+	Rows  int
+	Last  string // the position of the last one; where none was, the one after which it looked
+	IsEnd bool   // nothing came after it
 }
 
 // UploadState is where an upload stands. Pending changes, and Expired, until the grace is over.

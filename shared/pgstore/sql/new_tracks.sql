@@ -1,9 +1,9 @@
--- Looks at the next $limit uploads that came to nothing, from the position $2 on, for tracks that never got a file. Returns
+-- Looks at the next $limit uploads that came to nothing longer than $3 ago, from the position $2 on, for tracks that never got a file. Returns
 -- how many it looked at, the last position, those uploads whose track still waits and has nothing open any more, and the
 -- tracks that are abandoned, by the grace $1.
 WITH looked AS MATERIALIZED (
 	SELECT id, track_id, finished_at FROM track_uploads
-	WHERE state IN ('failed', 'expired', 'aborted') AND (finished_at, id) > {{position}}
+	WHERE state IN ('failed', 'expired', 'aborted') AND (finished_at, id) > {{position}} AND finished_at <= now() - $3::interval
 	ORDER BY finished_at, id LIMIT $limit
 ), waiting AS MATERIALIZED (
 	SELECT l.id, t.id AS track_id, t.is_uploading, t.is_abandoned
