@@ -46,6 +46,7 @@ func TestScale(t *testing.T) {
 		"S3, one range":               1,
 		"S3, 256 ranges":              1.0 / 256,
 		"SQS, in flight":              in("event_s"),
+		"The sweep":                   in("deleted"),
 		"EventBridge":                 1,
 	}
 	for part, each := range perUpload {

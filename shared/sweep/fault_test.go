@@ -255,3 +255,32 @@ func (s scene) check(when string) {
 		s.T.Errorf("%s: %s notes of bytes that rows name", when, n)
 	}
 }
+
+// endless has as many pending uploads as one looks at.
+type endless struct{ sweep.Store }
+
+func (s endless) UnsettledUploads(ctx context.Context, spec track.LookSpec) ([]track.Upload, error) {
+	spec.After, spec.Since = track.Upload{}, 0
+	return s.Store.UnsettledUploads(ctx, spec)
+}
+
+// Where there are more uploads to look at than a sweep has time for, bytes are removed all the same, and records.
+func TestNoStepHoldsUpTheOthers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.config.Store = endless{r.Store}
+	r.Ticket(track.ID{}, track.S3)
+	key := track.UploadKey(track.NewID(), track.NewID(), "x.wav")
+	r.put(track.S3, key)
+	r.Exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at) VALUES (gen_random_uuid(), 's3', $1, 'replaced', now() - interval '60 days')`, key)
+	r.Exec(`INSERT INTO companion_sessions (token_hash, user_id, created_at, expires_at) VALUES (sha256('x'), gen_random_uuid(), now() - interval '2 days', now() - interval '1 day')`)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	defer cancel()
+	counts, err := sweep.New(r.config).Run(ctx, sweep.Options{})
+	if err != nil || counts.Removed != 1 || counts.Done {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	if got := r.query("SELECT count(*) FROM companion_sessions"); got != "0" {
+		t.Errorf("%s sessions are left", got)
+	}
+}

@@ -17,7 +17,7 @@ import (
 
 const (
 	batchSize = 200 // rows a statement
-	atOnce    = 16  // requests to a backend at a time
+	atOnce    = 64  // requests to a backend at a time
 )
 
 // run is one sweep.
@@ -29,7 +29,9 @@ type run struct {
 	// wrongPlace says that one of the others is not the disk, or the bucket, that is meant.
 	wrongPlace bool
 	started    time.Time
-	last       time.Time // nothing is begun after it; zero: no limit
+	end        time.Time // nothing is begun after it; zero: no limit
+	last       time.Time // nor, by the step that is under way, after this one
+	ranOut     bool      // some step left something to the next sweep
 
 	// needed knows the files of tracks on disk. It takes a look at every such track, and is
 	// asked for only where a file is due.
@@ -42,7 +44,7 @@ type run struct {
 
 func newRun(ctx context.Context, c Config, o Options) *run {
 	r := &run{Config: c, Options: o, ctx: ctx, there: make(map[string]Backend), started: time.Now()}
-	r.last, _ = deadline.Before(ctx, 20*time.Second) // enough to finish a batch that was begun
+	r.end, _ = deadline.Before(ctx, 20*time.Second) // enough to finish a batch that was begun
 	r.needed = sync.OnceValues(func() (*track.Needed, error) {
 		needed, seen := track.NewNeeded(r.Paths), error(nil)
 		err := needed.LearnAll(ctx, r.Store.LocalPaths(ctx, r.Grace), func(filePath string, err error) {
@@ -59,9 +61,20 @@ func newRun(ctx context.Context, c Config, o Options) *run {
 	return r
 }
 
+// within has what follows begin nothing once so many of a hundred parts of the sweep's time are over: a step that has more to do than a
+// sweep has time for holds up no other.
+func (r *run) within(parts int) {
+	r.last = r.end
+	if !r.end.IsZero() {
+		r.last = r.started.Add(r.end.Sub(r.started) * time.Duration(parts) / 100)
+	}
+}
+
 // goOn reports whether there is time for another batch.
 func (r *run) goOn() bool {
-	return r.ctx.Err() == nil && (r.last.IsZero() || time.Now().Before(r.last))
+	isTime := r.ctx.Err() == nil && (r.last.IsZero() || time.Now().Before(r.last))
+	r.ranOut = r.ranOut || !isTime
+	return isTime
 }
 
 // did counts and reports an action.
@@ -137,7 +150,7 @@ func (r *run) nameBuckets() {
 func (r *run) finish() (Counts, error) {
 	c := &r.counts
 	c.Seconds = time.Since(r.started).Seconds()
-	c.Done = r.goOn()
+	c.Done = r.goOn() && !r.ranOut
 	if !r.DryRun {
 		r.Metrics.Emit(
 			metrics.Count("UploadsExpired", c.Expired),

@@ -205,19 +205,30 @@ func (s *Sweeper) Run(ctx context.Context, o Options) (Counts, error) {
 	if r.wrongPlace {
 		return r.finish()
 	}
+	r.within(30)
 	r.settleUploads()
+	r.within(40)
 	r.settleLate()
+	r.within(50)
 	r.settleNewTracks()
 	for name, b := range r.there {
 		r.sweepMultiparts(name, b)
 	}
+	r.within(60)
 	r.noteDeleted()
+	parts := 60
 	for name, b := range r.there {
+		parts += 30 / len(r.there)
+		r.within(parts)
 		r.sweepDiscards(name, b)
+	}
+	r.within(95)
+	for _, b := range r.there {
 		r.sweepVersions(b)
 	}
-	r.nameBuckets()
+	r.within(100)
 	r.forget()
+	r.nameBuckets()
 	return r.finish()
 }
 
