@@ -39,4 +39,3 @@ func BenchmarkRemoval(b *testing.B) {
 	b.ReportMetric(tracks*float64(b.N)/b.Elapsed().Seconds(), "tracks/s")
 	b.ReportMetric(0, "ns/op")
 }
-
