@@ -47,6 +47,7 @@ func TestScale(t *testing.T) {
 		"S3, 256 ranges":              1.0 / 256,
 		"SQS, in flight":              in("event_s"),
 		"The sweep":                   in("deleted"),
+		"Postgres, notifications":     in("flush_ms"),
 		"EventBridge":                 1,
 	}
 	for part, each := range perUpload {
