@@ -10,10 +10,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"trackstore/bench/delay"
 )
 
 // BenchmarkMemory reports the peak of a real process's resident memory for files of different
-// sizes. The files are sparse; what is sent is not.
+// sizes. The files are sparse; what is sent is not. With the longest delay of answers MaxWorkers copies are under way.
 //
 //	go test -run=^$ -bench=Memory -benchtime=1x ./shared/migrate
 func BenchmarkMemory(b *testing.B) {
@@ -21,8 +23,9 @@ func BenchmarkMemory(b *testing.B) {
 	for _, load := range []struct {
 		files int
 		size  int64
-	}{{1, 5 << 30}, {200, 64 << 20}, {100_000, 16 << 10}} {
-		b.Run(fmt.Sprintf("%dx%d", load.files, load.size), func(b *testing.B) {
+		by    time.Duration
+	}{{1, 5 << 30, 0}, {200, 64 << 20, 0}, {100_000, 16 << 10, 0}, {5000, 64 << 10, 80 * time.Millisecond}, {10_000, 64 << 10, 500 * time.Millisecond}} {
+		b.Run(fmt.Sprintf("%dx%d/%s", load.files, load.size, load.by), func(b *testing.B) {
 			var disk syscall.Statfs_t
 			need := uint64(load.files)*uint64(load.size) + 4<<30
 			if err := syscall.Statfs("/dev/shm", &disk); err != nil || disk.Bavail*uint64(disk.Bsize) < need {
@@ -52,6 +55,14 @@ func BenchmarkMemory(b *testing.B) {
 				r.insert(path)
 			}
 			c := &crashes{rig: r, program: program}
+			if load.by > 0 {
+				far, err := delay.New(r.Bucket.DirectEndpoint, load.by)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer far.Close()
+				r.Bucket.Endpoint = far.URL
+			}
 			b.ResetTimer()
 			b.ReportMetric(peakMemory(b, c.command("migrate-storage", "run", "--json")), "peak-MiB")
 			b.ReportMetric(float64(load.size)*float64(load.files)/b.Elapsed().Seconds()/(1<<20), "MiB/s")

@@ -2,9 +2,12 @@
 -- how many it looked at, the last position, those uploads whose track still waits and has nothing open any more, and the
 -- tracks that are abandoned, by the grace $1.
 WITH looked AS MATERIALIZED (
-	SELECT id, track_id, finished_at FROM track_uploads
-	WHERE state IN ('failed', 'expired', 'aborted') AND (finished_at, id) > {{position}} AND finished_at <= now() - $3::interval
-	ORDER BY finished_at, id LIMIT $limit
+	SELECT id, track_id, finished_at FROM (
+		SELECT id, track_id, finished_at FROM track_uploads
+		WHERE state IN ('failed', 'expired', 'aborted') AND (finished_at, id) > {{position}}
+		ORDER BY finished_at, id LIMIT $limit
+	) AS next
+	WHERE finished_at <= now() - $3::interval -- not within: the planner would take all of them for few, and sort them
 ), waiting AS MATERIALIZED (
 	SELECT l.id, t.id AS track_id, t.is_uploading, t.is_abandoned
 	FROM looked l CROSS JOIN LATERAL (
