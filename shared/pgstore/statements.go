@@ -83,6 +83,7 @@ func limited(sql string, limit int) string {
 // querier runs a statement: the pool, each in a transaction of its own, or a transaction.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
 }
 
 // change runs f, which runs one statement, and tries again what retry does. A dry run is the

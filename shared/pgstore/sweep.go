@@ -15,7 +15,7 @@ import (
 
 // UnsettledUploads returns pending uploads, those that end first, first.
 func (s *Store) UnsettledUploads(ctx context.Context, spec track.LookSpec) ([]track.Upload, error) {
-	return s.looked(ctx, spec.DryRun, "pending uploads",
+	return s.looked(ctx, spec.DryRun, "pending uploads", "",
 		s.sql("unsettled_uploads"), spec.After.ExpiresAt, spec.After.ID.String(), spec.Limit, spec.Since)
 }
 
@@ -25,14 +25,22 @@ func (s *Store) LateUploads(ctx context.Context, spec track.LookSpec) ([]track.U
 	if !id.IsZero() {
 		after = pgtype.Timestamptz{Time: spec.After.FinishedAt, Valid: true}
 	}
-	return s.looked(ctx, spec.DryRun, "late uploads", s.sql("late_uploads"), spec.Grace, after, id.String(), spec.Limit, spec.Since)
+	return s.looked(ctx, spec.DryRun, "late uploads", s.sql("plan_in_order"), s.sql("late_uploads"), spec.Grace, after, id.String(), spec.Limit, spec.Since)
 }
 
-// looked returns the uploads that a statement notes as looked at.
-func (s *Store) looked(ctx context.Context, dryRun bool, op, sql string, args ...any) (uploads []track.Upload, err error) {
+// looked returns the uploads that a statement notes as looked at. In the same transaction, one that says how to plan it comes
+// before it; none where it is empty.
+func (s *Store) looked(ctx context.Context, dryRun bool, op, plan, sql string, args ...any) (uploads []track.Upload, err error) {
 	err = s.change(ctx, dryRun, func(db querier) error {
-		uploads, err = collectUploads(db.Query(ctx, sql, args...))
-		return err
+		var batch pgx.Batch
+		if plan != "" {
+			batch.Queue(plan)
+		}
+		batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+			uploads, err = collectUploads(rows, nil)
+			return err
+		})
+		return db.SendBatch(ctx, &batch).Close()
 	})
 	return uploads, s.failure(op, err)
 }

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS track_discards_waiting_idx;

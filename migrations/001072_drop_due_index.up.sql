@@ -1,0 +1,2 @@
+-- 001071 serves what it did.
+DROP INDEX CONCURRENTLY IF EXISTS track_discards_due_idx;
