@@ -178,14 +178,15 @@ func (m *overtakingMover) Move(ctx context.Context, l track.Lease) (track.Result
 func TestTurningTheDirectionStopsTheOthers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.addMany(200)
+	const tracks = 1000 // more than are claimed ahead
+	r.addMany(tracks)
 	turning := &overtakingMover{Mover: r.upload(), overtake: func(track.ID) {
 		if err := r.Store.SetDirection(context.Background(), track.ToLocal); err != nil {
 			t.Error(err)
 		}
 	}}
 	summary, err := runner(r.Store, turning).Run(t.Context(), job())
-	if !errors.Is(err, migrate.ErrDirectionChanged) || summary.Claimed == 0 || summary.Claimed == 200 {
+	if !errors.Is(err, migrate.ErrDirectionChanged) || summary.Claimed == 0 || summary.Claimed == tracks {
 		t.Errorf("%+v, %v", summary, err)
 	}
 	r.settled()
