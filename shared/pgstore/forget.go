@@ -12,7 +12,8 @@ func (s *Store) ForgetUploads(ctx context.Context, age time.Duration, limit int)
 }
 
 // ForgetDiscards drops up to limit notes of bytes that have been gone for longer than
-// grace, and that no worker can have seen. It returns their number.
+// grace, and that no worker can have seen; of a track whose row is gone, too, all that is known. It returns the number of
+// notes.
 func (s *Store) ForgetDiscards(ctx context.Context, grace time.Duration, limit int) (int64, error) {
 	return s.forget(ctx, "forget discards", "forget_discards", limit, grace)
 }

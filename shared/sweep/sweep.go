@@ -101,7 +101,8 @@ type Store interface {
 	// file that is not among them.
 	LocalPaths(ctx context.Context, grace time.Duration) iter.Seq2[string, error]
 	// ForgetDiscards drops up to limit notes of bytes that have been gone for longer than
-	// grace, and returns how many it did. It may be repeated.
+	// grace, and what else is known of tracks whose rows are gone, too. It returns how many notes
+	// it did. It may be repeated.
 	ForgetDiscards(ctx context.Context, grace time.Duration, limit int) (int64, error)
 	// ForgetUploads removes up to limit tickets that were over longer than age ago. It may be repeated.
 	ForgetUploads(ctx context.Context, age time.Duration, limit int) (int64, error)
