@@ -5,16 +5,15 @@ ARCHITECTURE ?= $(shell sed -n '/^  Architecture:/,/Default:/s/ *Default: //p' t
 GOARCH_arm64  = arm64
 GOARCH_x86_64 = amd64
 
-# SIMD is found out by asking the processor some fifty things at each start, and under a hypervisor each is a trap: half a
-# millisecond. Only migrate-batch makes checksums of whole files at the speed of a disk.
-SIMD_migrate-batch = yes
-COMMA := ,
+# On x86_64 SIMD is found out by asking the processor some fifty things at each start, and under a hypervisor each is a trap: half
+# a millisecond. Without it a checksum is made at a speed that no function's network has.
+TAGS_x86_64 = ,noasm
 
 # $(call bootstrap,function,folder)
 define bootstrap
 	$(if $(GOARCH_$(ARCHITECTURE)),,$(error ARCHITECTURE is $(ARCHITECTURE), and neither arm64 nor x86_64))
 	GOOS=linux GOARCH=$(GOARCH_$(ARCHITECTURE)) CGO_ENABLED=0 go build -trimpath -buildvcs=false \
-		-tags=lambda.norpc$(if $(SIMD_$(1)),,$(COMMA)noasm) -ldflags='-s -w' -o '$(2)/bootstrap' ./functions/$(1)
+		-tags=lambda.norpc$(TAGS_$(ARCHITECTURE)) -ldflags='-s -w' -o '$(2)/bootstrap' ./functions/$(1)
 endef
 
 FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))

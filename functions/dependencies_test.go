@@ -26,8 +26,10 @@ func TestDependencies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.Command("go", "list", "-deps", regexp.MustCompile(`-tags=\S+`).FindString(string(recipe)),
-			"-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "./"+folder).Output()
+		list := exec.Command("go", "list", "-deps", regexp.MustCompile(`-tags=\S+`).FindString(string(recipe)),
+			"-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "./"+folder)
+		list.Env = append(os.Environ(), "CGO_ENABLED=0", regexp.MustCompile(`GOARCH=\S+`).FindString(string(recipe)))
+		out, err := list.Output()
 		if err != nil {
 			t.Fatal(err)
 		}
