@@ -45,9 +45,9 @@ func (s *Store) DeletedBytes(ctx context.Context, grace time.Duration, after str
 }
 
 // SettleNewTracks looks at up to limit uploads that came to nothing longer than age ago, from a position on, for tracks that
-// never got a file. It fails those that still wait, and marks those as deleted that nothing was opened for, or sent to, for longer than grace.
-// It returns the number of either. One that the platform's table refuses holds up no other: the error joins what it says of
-// each, and the others were looked at all the same.
+// never got a file. It fails those that still wait, and marks those as deleted that nothing was opened for, or sent to, for
+// longer than grace. It returns the number of either. One that the platform's table refuses holds up no other: the error joins
+// what it says of each, and the others were looked at all the same.
 func (s *Store) SettleNewTracks(ctx context.Context, grace, age time.Duration, after string, limit int) (failed, deleted int64, of track.LookedAt, err error) {
 	var (
 		looked             int

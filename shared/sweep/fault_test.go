@@ -272,7 +272,7 @@ func TestNoStepHoldsUpTheOthers(t *testing.T) {
 	r.Ticket(track.ID{}, track.S3)
 	key := track.UploadKey(track.NewID(), track.NewID(), "x.wav")
 	r.put(track.S3, key)
-	r.Exec(`INSERT INTO track_discards (track_id, backend, storage_key, reason, discarded_at) VALUES (gen_random_uuid(), 's3', $1, 'replaced', now() - interval '60 days')`, key)
+	r.discard(track.NewID(), track.S3, key, grace+time.Minute)
 	r.Exec(`INSERT INTO companion_sessions (token_hash, user_id, created_at, expires_at) VALUES (sha256('x'), gen_random_uuid(), now() - interval '2 days', now() - interval '1 day')`)
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()

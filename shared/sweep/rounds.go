@@ -35,8 +35,8 @@ func (r *run) rounds(name string, look func(after string, again bool) (track.Loo
 	})
 }
 
-// walkOn has walk go on from where the last sweep has come to. A crash before the position is kept has the same part
-// looked at once more.
+// walkOn has walk go on from where the last sweep has come to, and keeps what it returns, but not of a dry run. A crash before
+// the position is kept has the same part looked at once more.
 func (r *run) walkOn(name string, walk func(after string) string) {
 	if !r.goOn() {
 		return
@@ -46,7 +46,7 @@ func (r *run) walkOn(name string, walk func(after string) string) {
 		r.failed(err)
 		return
 	}
-	if at := walk(after); at != after {
+	if at := walk(after); at != after && !r.DryRun {
 		if err := r.Store.KeepSweepPosition(r.ctx, name, at); err != nil {
 			r.failed(err)
 		}

@@ -61,8 +61,8 @@ func newRun(ctx context.Context, c Config, o Options) *run {
 	return r
 }
 
-// within has what follows begin nothing once so many of a hundred parts of the sweep's time are over: a step that has more to do than a
-// sweep has time for holds up no other.
+// within has what follows begin nothing once so many of a hundred parts of the sweep's time are over: a step that has more to
+// do than a sweep has time for holds up no other.
 func (r *run) within(parts int) {
 	r.last = r.end
 	if !r.end.IsZero() {

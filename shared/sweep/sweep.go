@@ -39,8 +39,8 @@ type Uploads interface {
 	// is expired is not returned again. After track.ErrUnavailable they may be expired.
 	ExpireUploads(ctx context.Context, ids []track.ID) ([]track.Upload, error)
 	// SettleNewTracks looks at up to limit uploads that came to nothing longer than age ago, from a position on, for tracks
-	// that never got a file. It fails those that still wait, and marks those as deleted that were left alone for longer than grace. It may be
-	// repeated. The error joins those of tracks that the platform's table refuses: the others were looked at all the same.
+	// that never got a file. It fails those that still wait, and marks those as deleted that were left alone for longer than
+	// grace. It may be repeated. The error joins those of tracks that the platform's table refuses: the others were looked at all the same.
 	SettleNewTracks(ctx context.Context, grace, age time.Duration, after string, limit int) (failed, deleted int64, of track.LookedAt, err error)
 	// UsedMultiparts returns the ids of those that somebody still sends parts to. It reads only.
 	UsedMultiparts(ctx context.Context, backend string, begun []track.Multipart) ([]string, error)

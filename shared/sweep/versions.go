@@ -15,21 +15,13 @@ const versionsASweep = 20_000
 // it. Of keys that no row names the notes know, or an audit.
 func (r *run) sweepVersions(b Backend) {
 	for _, prefix := range []string{track.UploadsPrefix, track.MigratedPrefix} {
-		after, err := r.Store.SweepPosition(r.ctx, prefix)
-		if err != nil {
-			r.failed(err)
-			return
-		}
-		next, err := r.sweepVersionsAfter(b, prefix, after)
-		if err != nil {
-			r.failed(err)
-		}
-		if next == after || r.DryRun {
-			continue
-		}
-		if err := r.Store.KeepSweepPosition(r.ctx, prefix, next); err != nil {
-			r.failed(err)
-		}
+		r.walkOn(prefix, func(after string) string {
+			last, err := r.sweepVersionsAfter(b, prefix, after)
+			if err != nil {
+				r.failed(err)
+			}
+			return last
+		})
 	}
 }
 

@@ -1,5 +1,5 @@
--- Looks at the next $limit uploads that came to nothing longer than $3 ago, from the position $2 on, for tracks that never got a file. Returns
--- how many it looked at, the last position, those uploads whose track still waits and has nothing open any more, and the
+-- Looks at the next $limit uploads that came to nothing longer than $3 ago, from the position $2 on, for tracks that never got a
+-- file. Returns how many it looked at, the last position, those uploads whose track still waits and has nothing open any more, and the
 -- tracks that are abandoned, by the grace $1.
 WITH looked AS MATERIALIZED (
 	SELECT id, track_id, finished_at FROM (
