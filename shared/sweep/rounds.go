@@ -17,6 +17,9 @@ const (
 // beginning again after the end: for what could not be done at the time, and what came with an earlier time than others. So a
 // sweep costs what is new, however large the table is. A dry run looks at all, again.
 func (r *run) rounds(name string, look func(after string, again bool) (track.LookedAt, error)) {
+	if !r.goOn() {
+		return
+	}
 	again := func(after string) (track.LookedAt, error) { return look(after, true) }
 	if r.DryRun {
 		r.walk("", math.MaxInt, again)
@@ -38,9 +41,6 @@ func (r *run) rounds(name string, look func(after string, again bool) (track.Loo
 // walkOn has walk go on from where the last sweep has come to, and keeps what it returns, but not of a dry run. A crash before
 // the position is kept has the same part looked at once more.
 func (r *run) walkOn(name string, walk func(after string) string) {
-	if !r.goOn() {
-		return
-	}
 	after, err := r.Store.SweepPosition(r.ctx, name)
 	if err != nil {
 		r.failed(err)
